@@ -1,0 +1,1 @@
+"""The applications that come with Sitting, each a slice of its own."""

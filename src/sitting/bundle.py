@@ -1,0 +1,257 @@
+"""A session out of the house and back, and whether its journal is whole.
+
+A bundle is a zip of `manifest.json`, `journal.jsonl` (one record a line) and `signature` (Ed25519 over the SHA-256 of
+both, in that order, each raw). A record that an audience may not see keeps its body, commitments and hash, so a bundle
+with withheld events verifies like a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from . import errors
+from .core import chain, strict
+from .core.actor import Actor
+from .core.kind import Kind
+from .core.session import Session
+from .engine import Engine, Journal
+from .reading import refolded
+from .store import Store, journal, sessions
+from .store.transaction import Tx
+
+FORMAT = "sitting.bundle/1"
+MAX_BYTES = 256 * 1024 * 1024
+_NAMES = ("manifest.json", "journal.jsonl", "signature")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a journal is whole. `seq` is the first bad place; `checked` counts events, `withheld` those without content."""
+
+    session: str
+    ok: bool
+    checked: int
+    head: str
+    reason: str = ""
+    seq: int | None = None
+    withheld: int = 0
+
+
+def verify(store: Store, kinds: Mapping[str, Kind], session: str, *, epoch: int = 1) -> Future[Verdict]:
+    """Check a stored session: chain, head, and that folding the journal gives the stored state. Raises NotFound."""
+    return store.read(lambda tx: _verify(tx, kinds, session, epoch))
+
+
+def verify_records(session: str, records: Iterable[chain.Record]) -> Verdict:
+    """Check a chain by itself."""
+    head, count, withheld = chain.GENESIS, 0, 0
+    for count, record in enumerate(records, 1):
+        if reason := chain.fault(head, record, session=session, seq=count):
+            return Verdict(session, False, count - 1, head.hex(), reason, count, withheld)
+        head = record.hash
+        withheld += record.data is None
+    return Verdict(session, True, count, head.hex(), withheld=withheld)
+
+
+def record(kept: chain.Record, *, shown: bool = True, owners: Iterable[str] | None = None) -> dict[str, Any]:
+    """A record as JSON. Not `shown`: commitments only; `owners` limits whose content goes along."""
+    made: dict[str, Any] = {"seq": kept.seq}
+    if shown:
+        made |= {"type": kept.type, "actor": kept.actor, "role": kept.role, "at": kept.at}
+        made |= {"data": json.loads(kept.data or "{}"), "salt": (kept.salt or b"").hex()}
+    allowed = None if owners is None else set(owners)
+    made |= {"body": kept.body.hex(), "hash": kept.hash.hex()}
+    made["parts"] = [_part(part, shown=shown and (allowed is None or part.owner in allowed)) for part in kept.parts]
+    return made
+
+
+def unpacked(value: Any) -> chain.Record:
+    """The record that JSON holds. Raises Invalid."""
+    try:
+        shown = "data" in value
+        return chain.Record(
+            seq=int(value["seq"]), type=str(value.get("type", "")), actor=str(value.get("actor", "")),
+            role=str(value.get("role", "")), at=str(value.get("at", "")),
+            data=chain.canonical(value["data"]) if shown else None, salt=bytes.fromhex(value["salt"]) if shown else None,
+            body=bytes.fromhex(value["body"]), hash=bytes.fromhex(value["hash"]),
+            parts=tuple(_unpacked_part(part) for part in value["parts"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise errors.Invalid("This is not a journal record.") from None
+
+
+def records_of(found: Journal, kind: Kind) -> Iterator[dict[str, Any]]:
+    """The records of a journal as its reader's audience may carry them out."""
+    for kept, told in zip(found.records, found.told, strict=True):
+        owners = kind.carries(journal.event(kept), found.seen.audience)
+        yield record(kept, shown=told is not None, owners=owners)
+
+
+def export(engine: Engine, session: str, actor: Actor, key: Ed25519PrivateKey) -> Future[bytes]:
+    """A signed bundle of what this actor may see. Raises NotFound."""
+    future: Future[bytes] = Future()
+
+    def finished(read: Future[Journal]) -> None:
+        try:
+            future.set_result(_packed(engine, read.result(), key))
+        except BaseException as error:
+            future.set_exception(error)
+
+    engine.journal(session, actor).add_done_callback(finished)
+    return future
+
+
+def read(raw: bytes) -> tuple[dict[str, Any], list[chain.Record], Verdict]:
+    """Open and check a bundle: its manifest, its records, and the verdict on chain and signature. Raises Invalid."""
+    files = _files(raw)
+    manifest = strict.loads(files["manifest.json"])
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise errors.Invalid(f"This is not a bundle of the format {FORMAT}.")
+    records = [unpacked(strict.loads(line)) for line in files["journal.jsonl"].splitlines() if line]
+    verdict = verify_records(str(manifest.get("session")), records)
+    if verdict.ok and (verdict.head, verdict.checked) != (manifest.get("head"), manifest.get("seq")):
+        verdict = Verdict(verdict.session, False, verdict.checked, verdict.head, "the journal does not end at the head the manifest names")
+    if verdict.ok and not _signed(files, str(manifest.get("public_key", ""))):
+        verdict = Verdict(verdict.session, False, verdict.checked, verdict.head, "the signature does not match")
+    return manifest, records, verdict
+
+
+def bring_in(engine: Engine, raw: bytes, actor: Actor) -> Future[Session]:
+    """Take a bundle in as a session of the actor's space. Raises Invalid, Tampered, NotFound (kind), KeyTaken."""
+    manifest, records, verdict = read(raw)
+    if not verdict.ok:
+        raise errors.Tampered(f"The bundle does not verify: {verdict.reason}.", seq=verdict.seq)
+    if verdict.withheld or not records:
+        raise errors.Invalid("A bundle with withheld events can be verified, but not brought in.")
+    return engine.adopt(str(manifest.get("kind")), verdict.session, records, actor)
+
+
+def sign(document: Mapping[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
+    """A JSON export with `signature` {public_key, value} over the canonical text of the rest."""
+    value = key.sign(chain.canonical(dict(document)).encode()).hex()
+    return {**document, "signature": {"public_key": public(key), "value": value}}
+
+
+def verify_document(document: Any) -> Verdict:
+    """Check a signed JSON export: signature, then the chain of the records in `events`. Raises Invalid."""
+    if not isinstance(document, dict) or not isinstance(document.get("events"), list):
+        raise errors.Invalid("This is not an export of a session.")
+    signature = document.get("signature")
+    rest = {name: value for name, value in document.items() if name != "signature"}
+    records = [unpacked(item.get("record")) if isinstance(item, dict) else unpacked(item) for item in document["events"]]
+    session = str((document.get("session") or {}).get("id", ""))
+    verdict = verify_records(session, records)
+    if not verdict.ok:
+        return verdict
+    if verdict.head != document.get("head"):
+        return Verdict(session, False, verdict.checked, verdict.head, "the journal does not end at the head the export names")
+    if not isinstance(signature, dict) or not _verified(
+        str(signature.get("public_key")), str(signature.get("value")), chain.canonical(rest).encode()
+    ):
+        return Verdict(session, False, verdict.checked, verdict.head, "the export was changed: its signature does not match")
+    return verdict
+
+
+def public(key: Ed25519PrivateKey) -> str:
+    """The public half, in hex."""
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def _verify(tx: Tx, kinds: Mapping[str, Kind], id: str, epoch: int) -> Verdict:
+    held = sessions.load(tx, id, epoch=epoch)
+    if held is None:
+        raise errors.NotFound()
+    verdict = verify_records(id, journal.every(tx, id))
+    if not verdict.ok:
+        return verdict
+    kind = kinds.get(held.session.kind)
+    reason = ""
+    if (verdict.head, verdict.checked) != (held.head.hex(), held.session.seq):
+        reason = "the journal does not end where the session says it ends"
+    elif kind is not None and not held.erased:
+        folded = refolded(tx, kind, held.session)
+        if (folded.state, folded.data, _filled(folded.items)) != (held.session.state, held.session.data, _filled(held.session.items)):
+            reason = "the stored state is not what the journal gives"
+    if not reason:
+        return verdict
+    return Verdict(id, False, verdict.checked, verdict.head, reason, held.session.seq, verdict.withheld)
+
+
+def _filled(items: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Collections with elements; an emptied one is not stored."""
+    return {name: elements for name, elements in items.items() if elements}
+
+
+def _packed(engine: Engine, found: Journal, key: Ed25519PrivateKey) -> bytes:
+    session = found.seen.session
+    kind = engine.kinds[session.kind]
+    lines = "".join(chain.canonical(line) + "\n" for line in records_of(found, kind)).encode()
+    manifest = {
+        "format": FORMAT, "kind": session.kind, "session": session.id, "seq": session.seq,
+        "head": found.records[-1].hash.hex(), "public_key": public(key), "state": session.state,
+    }
+    head = (chain.canonical(manifest) + "\n").encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in zip(_NAMES, (head, lines, key.sign(_digest(head, lines))), strict=True):
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return out.getvalue()
+
+
+def _files(raw: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            infos = archive.infolist()
+            if sorted(info.filename for info in infos) != sorted(_NAMES) or sum(info.file_size for info in infos) > MAX_BYTES:
+                raise errors.Invalid("This is not a bundle.")
+            return {info.filename: _limited(archive, info) for info in infos}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
+        raise errors.Invalid("This is not a bundle.") from None
+
+
+def _limited(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A member's content, never more than it says it has, so a lying archive cannot fill the memory."""
+    with archive.open(info) as member:
+        return member.read(info.file_size)
+
+
+def _digest(manifest: bytes, lines: bytes) -> bytes:
+    return hashlib.sha256(manifest).digest() + hashlib.sha256(lines).digest()
+
+
+def _signed(files: Mapping[str, bytes], key: str) -> bool:
+    digest = _digest(files["manifest.json"], files["journal.jsonl"])
+    return _verified(key, files["signature"].hex(), digest)
+
+
+def _verified(key: str, signature: str, signed: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(signature), signed)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _part(part: chain.Part, *, shown: bool) -> dict[str, Any]:
+    made: dict[str, Any] = {"commitment": part.commitment.hex()}
+    if shown and part.text is not None:
+        made |= {"owner": part.owner, "content": json.loads(part.text), "salt": (part.salt or b"").hex()}
+    return made
+
+
+def _unpacked_part(value: Mapping[str, Any]) -> chain.Part:
+    commitment = bytes.fromhex(value["commitment"])
+    if "content" not in value:
+        return chain.Part("withheld", commitment)
+    return chain.Part(str(value["owner"]), commitment, chain.canonical(value["content"]), bytes.fromhex(value["salt"]))

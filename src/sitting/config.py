@@ -1,0 +1,114 @@
+"""Settings: read once from the environment (`SITTING_*`); every field carries its help line.
+
+`sitting settings` prints this table, and a test holds the reference page against it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from . import errors
+
+
+class Settings(BaseSettings):
+    """Everything an operator can turn. Unknown `SITTING_*` variables are refused by `load`."""
+
+    model_config = SettingsConfigDict(env_prefix="SITTING_", extra="forbid", frozen=True)
+
+    data: Path = Field(Path("data"), description="Directory for the database, the secret and the local model.")
+    database: str = Field(
+        "", description="Database address: empty for SQLite in the data directory, or postgresql://user@host/name."
+    )
+    hints: str = Field("", description="Wake-ups between processes: empty for the database's own, or nats://host:port.")
+    host: str = Field("127.0.0.1", description="Address the server listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the server listens on; 0 takes a free one.")
+    base_url: str = Field(
+        "", description="Address people reach the server at, for links; empty means the request's own."
+    )
+    secret: str = Field(
+        "",
+        min_length=0,
+        description="Secret the link and session keys derive from (32 characters or more); "
+        "empty means a file in the data directory that only its owner can read. Required on PostgreSQL.",
+    )
+    model: str = Field(
+        "local", description="Language model: local, scripted, none, or the name of a model at SITTING_MODEL_URL."
+    )
+    model_url: str = Field("", description="Base address of an OpenAI-compatible endpoint, ending in /v1.")
+    model_key: str = Field("", description="API key for SITTING_MODEL_URL.")
+    model_window: int = Field(
+        8192, ge=512, le=2_000_000, description="Context window of the model at SITTING_MODEL_URL, tokens."
+    )
+    model_aliases: dict[str, str] = Field(
+        default_factory=dict,
+        description='Names an application offers, mapped to configured models, as JSON: {"gpt-4": "local"}.',
+    )
+    worker: bool = Field(True, description="Whether `sitting serve` also runs jobs and deadlines.")
+    applications: list[str] = Field(
+        default_factory=list, description="Further applications as dotted names of App values, as JSON list."
+    )
+    trusted_proxies: str = Field(
+        "", description="Comma-separated addresses whose X-Forwarded-For and -Proto are believed."
+    )
+    allowed_hosts: str = Field("*", description="Comma-separated Host names that are answered; * answers all.")
+    body_limit: int = Field(256 * 1024, ge=1024, le=64 * 1024 * 1024, description="Largest request body, bytes.")
+    request_seconds: float = Field(
+        10.0, gt=0, le=600, description="Time a client may take to send one request, seconds."
+    )
+    drain_seconds: float = Field(5.0, ge=0, le=120, description="Time live streams get to leave at shutdown, seconds.")
+    secure_cookies: bool = Field(
+        False, description="Mark cookies Secure and __Host- even when the request looks like plain http."
+    )
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
+    interview_time_limit: int = Field(
+        3600, ge=300, le=10_800, description="Default time limit of an interview, seconds."
+    )
+    interview_token_budget: int = Field(
+        50_000, ge=1000, le=200_000, description="Default token budget of an interview."
+    )
+    interview_model: str = Field("gpt-4", description="Default model name of an interview.")
+    interview_messages_minute: int = Field(20, ge=1, description="Messages a minute one interview may receive.")
+    interview_messages_hour: int = Field(100, ge=1, description="Messages an hour one interview may receive.")
+    interview_messages_space_hour: int = Field(
+        1000, ge=1, description="Messages an hour all interviews of a space may receive."
+    )
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: str) -> str:
+        if value and len(value) < 32:
+            raise ValueError("must have at least 32 characters")
+        return value
+
+    @property
+    def database_url(self) -> str:
+        """The address SQLAlchemy is given."""
+        if not self.database:
+            return f"sqlite:///{self.data / 'sitting.db'}"
+        return self.database.replace("postgres://", "postgresql://", 1).replace(
+            "postgresql://", "postgresql+psycopg://", 1
+        )
+
+
+def load(**overrides: object) -> Settings:
+    """Settings from the environment, then `overrides`.
+
+    Raises:
+        Misuse: a value is wrong, or a `SITTING_*` variable is not a setting.
+    """
+    import os
+
+    unknown = sorted(
+        name for name in os.environ if name.startswith("SITTING_") and name[8:].lower() not in Settings.model_fields
+    )
+    if unknown:
+        raise errors.Misuse(f"Unknown settings: {', '.join(unknown)}. See `sitting settings`.")
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "SITTING_" + str(first["loc"][0]).upper() if first["loc"] else "settings"
+        raise errors.Misuse(f"{name}: {first['msg']}") from None

@@ -1,0 +1,259 @@
+"""An application's definition as one plain value, and what its pure functions are given and give back.
+
+A kind is no class to inherit from and registers nowhere: an `App` names its kinds, and the installation is told the
+apps. `decide` and `fold` are pure: everything they may know stands in `Ask`, in the session and in the event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from .. import errors
+from .actor import SYSTEM, Actor
+from .event import Event, Fact
+from .lifecycle import CREATE, ERASE, Lifecycle
+from .session import Session
+
+
+class Command(BaseModel):
+    """A validated wish. A subclass names its verb and its fields; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    verb: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Everything `decide` may know. `random` is 32 fresh bytes; `known` comes from the kind's facts, never from outside."""
+
+    session: Session
+    command: Command
+    actor: Actor
+    role: str
+    now: datetime
+    random: bytes
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+    def uuid(self, purpose: str = "") -> str:
+        """A UUID v4 made from this ask's random bytes: the same for the same purpose, so a repeat decides the same."""
+        return str(uuid.UUID(bytes=hashlib.sha256(self.random + purpose.encode()).digest()[:16], version=4))
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """Work to be done outside the transaction. One job per session and `key` is active at a time.
+
+    `on_takeover` says what happens when a worker dies: `resume` (after the steps in the journal) or `interrupt`.
+    `audiences` name who may read the text the job writes, by the part of an audience before its colon.
+    """
+
+    purpose: str
+    key: str
+    id: str
+    input: Mapping[str, Any] = field(default_factory=dict)
+    on_takeover: str = "resume"
+    audiences: tuple[str, ...] = ()
+    retries: int = 0
+
+
+@dataclass(frozen=True)
+class Charge:
+    """Add `amount` to a counter of the installation unless it would pass `limit`; then `refusal` is raised."""
+
+    account: str
+    amount: int
+    limit: int
+    refusal: errors.Refusal = field(default_factory=errors.RateLimited)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A role in this session for an actor id or a credential (`link:<sha256>`); role None takes it away."""
+
+    grantee: str
+    role: str | None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What follows from a command. `id`, `key` and `subject` are read when a session is opened; `key` also later."""
+
+    events: tuple[Fact, ...] = ()
+    jobs: tuple[JobRequest, ...] = ()
+    cancel: tuple[str, ...] = ()
+    charges: tuple[Charge, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    erase: tuple[str, ...] = ()
+    id: str | None = None
+    key: str | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Due:
+    """What the clock will ask for, and when."""
+
+    command: Command
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Final:
+    """How a turn ended, as its last event tells it: `completed`, `cancelled`, `failed` or `interrupted`, and the whole text."""
+
+    turn: str
+    status: str
+    text: str
+
+
+class Reader(Protocol):
+    """What `facts` may read, inside the transaction of the command."""
+
+    session: Session
+    actor: Actor
+    now: datetime
+    installed: Mapping[str, Any]
+
+    def other(self, id: str) -> Session | None:
+        """Another session of the same space, or None."""
+
+    def find(self, kind: str, key: str) -> Session | None:
+        """The session of a kind that holds a key in this space, or None."""
+
+    def journal(self, types: Collection[str] = (), *, before: int | None = None) -> Iterator[Event]:
+        """This session's events, newest first, of some types or of all, below a position."""
+
+    def text(self, job: str) -> str:
+        """What a running job has written so far."""
+
+    def job(self, id: str) -> Mapping[str, Any] | None:
+        """An active job of this session: `{id, purpose, key, state}`, or None."""
+
+
+class Workroom(Protocol):
+    """What a running job has. Nothing here is inside a transaction."""
+
+    session: Session
+    job: str
+    input: Mapping[str, Any]
+    attempt: int
+    models: Any
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the job was cancelled or its lease is lost."""
+
+    def report(self, command: Command, *, last: bool = False) -> Session:
+        """Tell the engine, like anybody else; `last` ends the job in the same transaction. Raises LeaseLost."""
+
+    def write(self, text: str) -> None:
+        """Text for people to watch."""
+
+    def written(self) -> str:
+        """The text so far, that of an earlier attempt included."""
+
+    def events(self, types: Collection[str] = ()) -> Sequence[Event]:
+        """The journal of this session, oldest first."""
+
+    def read(self, kind: str, id: str) -> Session | None:
+        """Another session of the same space."""
+
+
+def never(_: Session) -> Due | None:
+    """A kind without deadlines."""
+    return None
+
+
+def when_final(lifecycle: Lifecycle) -> Callable[[Session, str], bool]:
+    """A kind whose streams end when its state is final."""
+    return lambda session, _audience: session.state in lifecycle.final
+
+
+def no_meters(_session: Session, _audience: str, _now: datetime) -> Sequence[Mapping[str, Any]]:
+    """A kind without limits worth a meter."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An application's definition as one value.
+
+    `standing` says which role somebody has by a role in the space (`{"admin": "interviewer"}`), when no grant says
+    more; `inherits` takes the roles of the session that is this one's subject. `key_scope` is `space` or
+    `installation`. `interrupted` makes the command that ends a job which cannot go on, from its id, its text so far and
+    a reason; `final` reads from an event how a turn ended. `parts` says whose personal content of an event an audience
+    may take along in an export (default: all of what it is told). `owner` is the role of one who brings a session in from a
+    bundle. `title`, `meters`, `needs` and `search` feed the generic pages.
+
+    Raises:
+        Misuse: a verb has no command, a command no verb, or names do not agree.
+    """
+
+    name: str
+    lifecycle: Lifecycle
+    commands: Mapping[str, type[Command]]
+    decide: Callable[[Ask], Decision]
+    fold: Callable[[Session, Event], Session]
+    audience: Callable[[Session, Actor, str], str]
+    view: Callable[[Session, str, datetime], dict[str, Any]]
+    tell: Callable[[Event, str], dict[str, Any] | None]
+    due: Callable[[Session], Due | None] = never
+    closed: Callable[[Session, str], bool] | None = None
+    facts: Mapping[str, Callable[[Reader, Command], Mapping[str, Any]]] = field(default_factory=dict)
+    around: Mapping[str, Callable[..., AbstractContextManager[None]]] = field(default_factory=dict)
+    work: Mapping[str, Callable[[Workroom], None]] = field(default_factory=dict)
+    interrupted: Mapping[str, Callable[[str, str, str], Command]] = field(default_factory=dict)
+    standing: Mapping[str, str] = field(default_factory=dict)
+    inherits: bool = False
+    key_scope: str = "space"
+    minting: frozenset[str] = frozenset()
+    label: str = ""
+    description: str = ""
+    title: Callable[[Session], str] = lambda session: session.id
+    meters: Callable[[Session, str, datetime], Sequence[Mapping[str, Any]]] = no_meters
+    final: Callable[[Event], Final | None] = lambda event: None
+    search: Callable[[Session], str] = lambda session: ""
+    parts: Callable[[Event, str], Collection[str]] | None = None
+    owner: str = ""
+    needs: Callable[[Session, str], str | None] = lambda session, audience: None
+
+    def __post_init__(self) -> None:
+        verbs = set(self.lifecycle.verbs) - {ERASE}
+        if missing := verbs - set(self.commands):
+            raise errors.Misuse(f"Kind {self.name}: no command for {', '.join(sorted(missing))}.")
+        if extra := set(self.commands) - verbs:
+            raise errors.Misuse(f"Kind {self.name}: the lifecycle lacks {', '.join(sorted(extra))}.")
+        for verb, command in self.commands.items():
+            if command.verb != verb:
+                raise errors.Misuse(f"Kind {self.name}: {command.__name__} says '{command.verb}', not '{verb}'.")
+        if unknown := (set(self.facts) | set(self.around) | self.minting) - verbs:
+            raise errors.Misuse(f"Kind {self.name}: unknown verbs {', '.join(sorted(unknown))}.")
+
+    def after(self, session: Session, event: Event) -> Session:
+        """The session moved on by one event."""
+        return self.fold(session.after(event), event)
+
+    def carries(self, event: Event, audience: str) -> Collection[str] | None:
+        """Whose personal content of an event this audience may take along in an export; None means everybody's."""
+        return self.parts(event, audience) if self.parts else None
+
+    def is_closed(self, session: Session, audience: str) -> bool:
+        """Whether this audience will see no more events."""
+        return (self.closed or when_final(self.lifecycle))(session, audience)
+
+    def offered(self, state: str, role: str) -> tuple[str, ...]:
+        """The verbs a person in this role may try now: no system verbs, none that mint a credential."""
+        return tuple(
+            move.verb
+            for move in self.lifecycle.open(state, role)
+            if move.verb not in self.minting and move.roles != (SYSTEM,) and move.verb not in (CREATE, ERASE)
+        )

@@ -1,0 +1,434 @@
+"""The only writer of sessions, and the one way in: open, do, view, events, list, report, erase.
+
+Every command is ONE transaction: lock the session, fire what is due, check the move, let the kind decide, append, fold,
+grant, queue jobs, store the answer for a repeat. What the clock did stays even when the command after it is refused.
+Every function answers a `concurrent.futures.Future`; refusals come through it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from . import errors, reading
+from .clock import Clock
+from .core import chain
+from .core.actor import GUEST, MEMBER, SYSTEM, WORKER, Actor
+from .core.event import milliseconds
+from .core.kind import Command, Kind
+from .core.lifecycle import CREATE, ERASE
+from .core.session import Session
+from .holding import Holding
+from .reading import Done, Journal, Listing, Page, Seen, TextPage, TurnSeen, Where
+from .store import Store, jobs, journal, sessions, texts
+from .store.sessions import Held
+from .store.transaction import Tx
+from .writing import Once, Wakes, Writing
+
+__all__ = [
+    "Done",
+    "Engine",
+    "Journal",
+    "Lease",
+    "Listing",
+    "Once",
+    "Page",
+    "Seen",
+    "TextPage",
+    "TurnSeen",
+    "Wakes",
+    "Where",
+]
+T = TypeVar("T")
+_LATE = object()
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to report for a job, while `number` is the job's present one."""
+
+    session: str
+    job: str
+    number: int
+
+
+class Engine:
+    """The engine over one store. `installed` is what kinds' facts may know of the installation."""
+
+    def __init__(
+        self,
+        store: Store,
+        kinds: Mapping[str, Kind],
+        *,
+        clock: Clock,
+        wakes: Wakes,
+        epoch: int = 1,
+        installed: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.store = store
+        self.kinds = kinds
+        self.clock = clock
+        self.epoch = epoch
+        self.installed = installed or {}
+        self._holding = Holding(kinds, epoch=epoch)
+        self._writing = Writing(self._holding, clock=clock, wakes=wakes, installed=self.installed)
+        self._outside = ThreadPoolExecutor(4, thread_name_prefix="engine-outside")
+        self._writing.on_erased = self._truncate_later
+
+    def on_work(self, call: Callable[[], None]) -> None:
+        """Have `call` made after a commit that queued a job or set a deadline."""
+        self._writing.on_work = call
+
+    def on_cancel(self, call: Callable[[str], None]) -> None:
+        """Have `call(job id)` made after a commit that cancelled a job."""
+        self._writing.on_cancel = call
+
+    def close(self) -> None:
+        self._outside.shutdown(wait=True)
+
+    # Writing
+
+    def open(self, kind: str, command: Command, actor: Actor, *, once: Once | None = None) -> Future[Done]:
+        """Make a session. Raises NotFound (no such kind), NotAllowed, KeyTaken, and what the kind refuses with."""
+        definition = self.kind(kind)
+        if command.verb != CREATE:
+            raise errors.Misuse(f"'{command.verb}' does not open a session.")
+        random = secrets.token_bytes(32)
+
+        def write(tx: Tx) -> Done:
+            now = milliseconds(self.clock.now())
+            if once and (stored := self._writing.stored(tx, once, now)) is not None:
+                held = self._holding.get(tx, stored[0])
+                return self._writing.done(tx, definition, held, (), actor, now, answer=stored[1])
+            role = SYSTEM if actor.is_system else MEMBER if actor.is_user else GUEST
+            blank = Held(Session("", kind, actor.space, epoch=self.epoch), 0, chain.GENESIS, {})
+            move = definition.lifecycle.move("", CREATE)
+            if role not in move.roles:
+                raise errors.NotAllowed()
+            return self._writing.decide(tx, definition, blank, command, actor, role, move, now, random, once)
+
+        return self._write([definition], command, write)
+
+    def do(
+        self, session: str, command: Command, actor: Actor, *, expect: int | None = None, once: Once | None = None
+    ) -> Future[Done]:
+        """Carry a command out. `expect` is the position the caller has read.
+
+        Raises, through the future: NotFound, Stale, WrongState, NotAllowed, KeyReused, and what the kind refuses with.
+        """
+        random = secrets.token_bytes(32)
+
+        def command_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> Done:
+            if once and (stored := self._writing.stored(tx, once, now)) is not None:
+                return self._writing.done(tx, kind, held, (), actor, now, answer=stored[1])
+            role = self._holding.role(tx, kind, held, actor, now)
+            if expect is not None and expect != held.session.seq:
+                raise errors.Stale(position=held.session.position)
+            move = kind.lifecycle.move(held.session.state, command.verb)
+            if role not in move.roles:
+                raise errors.NotAllowed()
+            return self._writing.decide(tx, kind, held, command, actor, role, move, now, random, once)
+
+        return self._write(self.kinds.values(), command, lambda tx: self._after_due(tx, session, command_in))
+
+    def report(self, lease: Lease, command: Command, *, last: bool = False) -> Future[Done]:
+        """A job's word, under its lease. `last` ends the job in the same transaction. Raises LeaseLost."""
+        random = secrets.token_bytes(32)
+
+        def command_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> Done:
+            if not jobs.holds(tx, lease.session, lease.job, lease=lease.number):
+                raise errors.LeaseLost()
+            move = kind.lifecycle.move(held.session.state, command.verb)
+            if SYSTEM not in move.roles:
+                raise errors.NotAllowed()
+            done = self._writing.decide(tx, kind, held, command, WORKER, SYSTEM, move, now, random, None)
+            if last:
+                self._writing.end_job(tx, kind, done.session, lease.job, jobs.DONE, done.events)
+            return done
+
+        return self._unwrapped(self.store.write(lambda tx: self._after_due(tx, lease.session, command_in)))
+
+    def write_text(self, lease: Lease, *, off: int, text: str) -> Future[None]:
+        """Append to what a turn has written, at an offset in code points. Raises LeaseLost."""
+
+        def write(tx: Tx) -> None:
+            if not jobs.holds(tx, lease.session, lease.job, lease=lease.number):
+                raise errors.LeaseLost()
+            texts.write(tx, lease.session, lease.job, off=off, text=text)
+            tx.after_commit(lambda: self._writing.wakes.wake_text(lease.session))
+
+        return self.store.write(write)
+
+    def finish(self, lease: Lease) -> Future[None]:
+        """End a job that has nothing more to report. Raises LeaseLost."""
+
+        def write(tx: Tx) -> None:
+            if not jobs.holds(tx, lease.session, lease.job, lease=lease.number):
+                raise errors.LeaseLost()
+            held = self._holding.get(tx, lease.session)
+            jobs.end(tx, lease.session, lease.job, state=jobs.DONE, seq=held.session.seq)
+            texts.forget(tx, lease.session, lease.job)
+
+        return self.store.write(write)
+
+    def fire(self, session: str) -> Future[None]:
+        """Let the clock's commands happen, for the sessions nobody asks for."""
+
+        def nothing(_tx: Tx, _kind: Kind, _held: Held, _now: datetime) -> None:
+            return None
+
+        return self._unwrapped(self.store.write(lambda tx: self._after_due(tx, session, nothing)))
+
+    def erase(self, session: str, actor: Actor) -> Future[None]:
+        """Destroy every personal part and the folded state, free the key, keep the hashes. The id stays taken."""
+
+        def erase_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> None:
+            role = self._holding.role(tx, kind, held, actor, now)
+            move = kind.lifecycle.move(held.session.state, ERASE)
+            if role not in move.roles:
+                raise errors.NotAllowed()
+            for job in jobs.active(tx, session):
+                tx.after_commit(partial(self._writing.on_cancel, job.id))
+            journal.erase(tx, session)
+            texts.forget(tx, session)
+            jobs.forget(tx, session)
+            sessions.forget_answers(tx, session=session)
+            sessions.erase(tx, session, version=held.version + 1, now=now)
+            tx.staged.pop(session, None)
+            tx.after_commit(lambda: self._forgotten(session, held.version + 1))
+
+        erased = self._unwrapped(self.store.write(lambda tx: self._after_due(tx, session, erase_in)))
+        return _then(erased, lambda _: self._outside.submit(self.store.truncate_log))
+
+    def adopt(self, kind: str, id: str, records: list[chain.Record], actor: Actor) -> Future[Session]:
+        """Take in a session from a bundle whose chain has been verified. Raises KeyTaken when its id is known here."""
+        definition = self.kind(kind)
+
+        def write(tx: Tx) -> Session:
+            if sessions.version(tx, id) is not None:
+                raise errors.KeyTaken("A session with this id exists here, or did.")
+            session = Session(id, kind, actor.space, epoch=self.epoch)
+            for record in records:
+                session = definition.after(session, journal.event(record))
+            held = Held(session, 1, records[-1].hash, {})
+            self._writing.save(tx, definition, None, held, records)
+            if definition.owner:
+                sessions.give(tx, id, [reading.owner_grant(definition, actor)])
+            tx.staged.pop(id, None)
+            return session
+
+        return self.store.write(write)
+
+    # Reading
+
+    def kind(self, name: str) -> Kind:
+        """The definition of a kind. Raises NotFound."""
+        if name not in self.kinds:
+            raise errors.NotFound(f"There is no kind '{name}' here.")
+        return self.kinds[name]
+
+    def view(self, session: str, actor: Actor, *, kind: str | None = None) -> Future[Seen]:
+        """What this actor may see now. Raises NotFound, also when the session is not of `kind`."""
+
+        def build(tx: Tx, definition: Kind, held: Held, role: str, now: datetime) -> Seen:
+            if kind is not None and definition.name != kind:
+                raise errors.NotFound()
+            return reading.seen(definition, held, actor, role, now)
+
+        return self._reading(session, actor, build)
+
+    def events(self, session: str, actor: Actor, *, after: int = 0, limit: int = 100) -> Future[Page]:
+        """Events after a position, as this actor's audience is told them. Raises NotFound, Gone (ahead of the head)."""
+        return self._reading(
+            session,
+            actor,
+            lambda tx, kind, held, role, now: reading.page(tx, kind, held, actor, role, after=after, limit=limit),
+        )
+
+    def history(self, session: str, actor: Actor, *, before: int | None = None, limit: int = 50) -> Future[Page]:
+        """The newest events below a position, newest first; the cost does not grow with the journal."""
+        return self._reading(
+            session,
+            actor,
+            lambda tx, kind, held, role, now: reading.newest(tx, kind, held, actor, role, before=before, limit=limit),
+        )
+
+    def at(self, session: str, actor: Actor, seq: int) -> Future[Seen]:
+        """The view as it was after the event `seq`. Raises Invalid when there is no such event."""
+        return self._reading(
+            session, actor, lambda tx, kind, held, role, now: reading.replay(tx, kind, held, actor, role, now, seq=seq)
+        )
+
+    def journal(self, session: str, actor: Actor) -> Future[Journal]:
+        """Every record and what this audience may be told of it, for exports."""
+        return self._reading(
+            session, actor, lambda tx, kind, held, role, now: reading.whole(tx, kind, held, actor, role, now)
+        )
+
+    def turn(self, session: str, turn: str, actor: Actor) -> Future[TurnSeen]:
+        """How a turn stands. Raises NotFound, also when this audience may not read it."""
+        return self._reading(
+            session, actor, lambda tx, kind, held, role, now: reading.turn(tx, kind, held, actor, role, turn)
+        )
+
+    def text(self, session: str, turn: str, actor: Actor, *, after: int = 0) -> Future[TextPage]:
+        """A turn's text from an offset in code points, running or ended. Raises NotFound, InvalidCursor."""
+        return self._reading(
+            session,
+            actor,
+            lambda tx, kind, held, role, now: reading.text(tx, kind, held, actor, role, turn, after=after),
+        )
+
+    def list(self, kind: str, actor: Actor, where: Where) -> Future[Listing]:
+        """The sessions of a kind this actor has a role in, newest first."""
+        definition = self.kind(kind)
+
+        def read(tx: Tx) -> Listing | tuple[str, ...]:
+            now = milliseconds(self.clock.now())
+            ids, total = sessions.listed(tx, reading.wanted(definition, actor, where))
+            found = [self._holding.get(tx, id) for id in ids]
+            if late := tuple(held.session.id for held in found if _is_late(definition, held.session, now)):
+                return late
+            items = (
+                reading.seen(definition, held, actor, self._holding.role(tx, definition, held, actor, now), now)
+                for held in found
+            )
+            return Listing(tuple(items), total)
+
+        def then(result: Listing | tuple[str, ...]) -> Future[Listing] | None:
+            if isinstance(result, Listing):
+                return None
+            fired = self.store.write(
+                lambda tx: [self._writing.fire(tx, definition, self._holding.get(tx, id)) for id in result]
+            )
+            return _then(fired, lambda _: _then(self.store.read(read), then))
+
+        return _then(self.store.read(read), then)
+
+    def find(self, grantee: str) -> Future[tuple[str, str] | None]:
+        """The session a credential such as `link:<sha256>` opens, and in what role."""
+
+        def read(tx: Tx) -> tuple[str, str] | None:
+            now = self.clock.now()
+            for session, role, until in sessions.granted(tx, grantee):
+                if until is None or until > now:
+                    return session, role
+            return None
+
+        return self.store.read(read)
+
+    # One transaction
+
+    def _write(self, kinds: Collection[Kind], command: Command, write: Callable[[Tx], Any]) -> Future[Done]:
+        """Run a write, inside the kind's `around` when it has one for this command."""
+        matching = (
+            kind.around[command.verb]
+            for kind in kinds
+            if kind.commands.get(command.verb) is type(command) and command.verb in kind.around
+        )
+        around = next(matching, None)
+        if around is None:
+            return self._unwrapped(self.store.write(write))
+
+        def outside() -> Done:
+            with around(self.installed, command):
+                done: Done = self._unwrapped(self.store.write(write)).result()
+                return done
+
+        return self._outside.submit(outside)
+
+    def _after_due(self, tx: Tx, id: str, then: Callable[[Tx, Kind, Held, datetime], T]) -> T | errors.Refusal:
+        """Fire what is due, then the rest. A refusal of the rest is returned, not raised, when the clock did something."""
+        held = self._holding.get(tx, id)
+        kind = self.kinds[held.session.kind]
+        now = milliseconds(self.clock.now())
+        moved = self._writing.fire(tx, kind, held)
+        if moved is held:
+            return then(tx, kind, held, now)
+        try:
+            with tx.savepoint():
+                return then(tx, kind, moved, now)
+        except errors.Refusal as refusal:
+            return refusal
+
+    def _reading(self, id: str, actor: Actor, build: Callable[[Tx, Kind, Held, str, datetime], T]) -> Future[T]:
+        """Read one session, after firing what is due."""
+
+        def built(tx: Tx, held: Held) -> T:
+            kind = self.kinds[held.session.kind]
+            now = milliseconds(self.clock.now())
+            return build(tx, kind, held, self._holding.role(tx, kind, held, actor, now), now)
+
+        def read(tx: Tx) -> Any:
+            held = self._holding.get(tx, id)
+            if _is_late(self.kinds[held.session.kind], held.session, self.clock.now()):
+                return _LATE
+            return built(tx, held)
+
+        def write(tx: Tx) -> T:
+            held = self._holding.get(tx, id)
+            return built(tx, self._writing.fire(tx, self.kinds[held.session.kind], held))
+
+        def refused(tx: Tx) -> T | errors.Refusal:
+            try:
+                return write(tx)
+            except errors.Refusal as refusal:
+                return refusal
+
+        return _then(
+            self.store.read(read), lambda value: self._unwrapped(self.store.write(refused)) if value is _LATE else None
+        )
+
+    def _forgotten(self, id: str, version: int) -> None:
+        self._holding.forget(id)
+        self._writing.wakes.wake(id, 0, version)
+
+    def _truncate_later(self) -> None:
+        self._outside.submit(self.store.truncate_log)
+
+    @staticmethod
+    def _unwrapped(future: Future[Any]) -> Future[Any]:
+        """A future whose returned refusal is raised."""
+
+        def raised(value: Any) -> Future[Any] | None:
+            if isinstance(value, errors.Refusal):
+                raise value
+            return None
+
+        return _then(future, raised)
+
+
+def _is_late(kind: Kind, session: Session, now: datetime) -> bool:
+    due = kind.due(session)
+    return due is not None and due.at <= now
+
+
+def _then(future: Future[Any], next: Callable[[Any], Future[Any] | None]) -> Future[Any]:
+    """The future of what `next` answers for the result: another future to wait for, or None to keep the result."""
+    outer: Future[Any] = Future()
+    outer.set_running_or_notify_cancel()
+
+    def finished(inner: Future[Any]) -> None:
+        try:
+            outer.set_result(inner.result())
+        except BaseException as error:
+            outer.set_exception(error)
+
+    def first(inner: Future[Any]) -> None:
+        try:
+            following = next(inner.result())
+        except BaseException as error:
+            outer.set_exception(error)
+            return
+        if following is None:
+            finished(inner)
+        else:
+            following.add_done_callback(finished)
+
+    future.add_done_callback(first)
+    return outer

@@ -1,0 +1,127 @@
+"""Builds everything from Settings, in one place, in order. It alone resolves applications, by dotted name and entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from . import errors, secret
+from .access import Access
+from .clock import Clock, SystemClock
+from .config import Settings
+from .core.kind import Kind
+from .engine import Engine
+from .live import Live
+from .model import Models
+from .store import Store, migrate, sessions
+from .worker import Worker
+
+BUILT_IN = ("sitting.apps.interview.app:APP",)
+GROUP = "sitting.apps"
+
+
+@dataclass(frozen=True)
+class App:
+    """An application: its kinds, and by dotted name the parts that only some processes load.
+
+    `routes` names a module with `router` (a FastAPI router), `cli` one with `app` (a Typer), `templates` a folder in
+    the application's package. `home` is where its pages start, `create` where its form is.
+    """
+
+    name: str
+    title: str
+    description: str
+    kinds: tuple[Kind, ...]
+    routes: str = ""
+    cli: str = ""
+    templates: str = ""
+    home: str = ""
+    create: str = ""
+
+
+def applications(names: Sequence[str] = ()) -> tuple[App, ...]:
+    """The built-in applications, those of installed packages (entry point group `sitting.apps`), and `names`.
+
+    Raises:
+        Misuse: one cannot be found, is no App, or two use one name.
+    """
+    found: dict[str, App] = {}
+    loaders = [(name, _by_name(name)) for name in (*BUILT_IN, *names)]
+    loaders += [(point.value, point.load) for point in entry_points(group=GROUP)]
+    for name, load in loaders:
+        try:
+            app = load()
+        except (ImportError, AttributeError) as error:
+            raise errors.Misuse(f"The application {name} cannot be loaded: {error}") from error
+        if not isinstance(app, App):
+            raise errors.Misuse(f"{name} is not an App.")
+        if app.name in found and found[app.name] is not app:
+            raise errors.Misuse(f"Two applications are called '{app.name}'.")
+        found[app.name] = app
+    return tuple(found.values())
+
+
+class Installation:
+    """One Sitting: store, engine, live, access, models and worker, built from its settings.
+
+    Raises:
+        Misuse: a setting, the secret or the database is wrong.
+    """
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, models: Any = None, apps: Sequence[App] | None = None
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.apps = tuple(apps) if apps is not None else applications(settings.applications)
+        self.kinds = {kind.name: kind for app in self.apps for kind in app.kinds}
+        self.secret = secret.load(settings)
+        self.store = Store(settings.database_url)
+        try:
+            migrate.upgrade(self.store)
+            self.epoch = migrate.epoch(self.store)
+        except BaseException:
+            self.store.close()
+            raise
+        self.models = models if models is not None else Models(settings)
+        self.access = Access(self.store, clock=self.clock, secret=self.secret.derive)
+        self.live = Live(lambda ids: self.store.read(lambda tx: sessions.heads(tx, ids)), self.access.epoch)
+        self.engine = Engine(
+            self.store, self.kinds, clock=self.clock, wakes=self.live, epoch=self.epoch, installed=self._installed()
+        )
+
+    @cached_property
+    def worker(self) -> Worker:
+        """The worker of this process; started by who serves or works."""
+        return Worker(self.engine, models=self.models)
+
+    def app_of(self, kind: str) -> App | None:
+        """The application a kind belongs to."""
+        return next((app for app in self.apps if any(known.name == kind for known in app.kinds)), None)
+
+    def close(self) -> None:
+        """End what runs here, models and threads included."""
+        if "worker" in self.__dict__:
+            self.worker.stop()
+        self.engine.close()
+        self.models.close()
+        self.store.close()
+
+    def __enter__(self) -> Installation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _installed(self) -> dict[str, Any]:
+        """What kinds' facts may know of this installation."""
+        return {"settings": self.settings, "models": self.models, "link_key": self.secret.derive("links")}
+
+
+def _by_name(name: str) -> Callable[[], Any]:
+    module, _, attribute = name.partition(":")
+    return lambda: getattr(import_module(module), attribute or "APP")

@@ -1,0 +1,211 @@
+"""Wakes the followers of sessions; keeps no data.
+
+A wake is a hint: it says "look", never what is there. Each followed session has a counter, `tick`, that goes up with
+every hint. A follower notes the tick, reads, and waits until the tick is another one, so a hint that comes between
+reading and waiting is not lost. Hints may be doubled, late or missing: one sweep a second asks the store for the heads
+of all followed sessions, whoever follows them, and ticks what has moved. Losing a hint costs a second.
+
+Everything but the thread-safe `wake*` functions runs on the one event loop that entered `serving`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger("sitting.live")
+HEADS_AT_ONCE = 1000
+
+
+class Hints(Protocol):
+    """Carries wakes between processes, at most once. Losing one is allowed, blocking the publisher is not."""
+
+    def publish(self, session: str) -> None:
+        """Tell the other processes that this session has moved."""
+
+    def subscribe(self, callback: Callable[[str], None]) -> None:
+        """Call back, on any thread, with each session another process has published; `""` after a reconnect."""
+
+
+@dataclass(slots=True)
+class Topic:
+    """One followed session. `seq` and `version` are the last ones seen here, only to notice that they moved."""
+
+    tick: int = 0
+    seq: int = -1
+    version: int = -1
+    followers: int = 0
+    waiting: set[asyncio.Future[None]] = field(default_factory=set)
+    online: Counter[str] = field(default_factory=Counter)
+
+
+class Live:
+    """The wake hub of one process. `heads` gives `{session: (seq, version)}`, `epoch` a counter of revocations."""
+
+    def __init__(
+        self, heads: Callable[[Sequence[str]], Future[Mapping[str, tuple[int, int]]]],
+        epoch: Callable[[], Future[int]] | None = None, *, hints: Hints | None = None, every: float = 1.0,
+    ) -> None:
+        self._heads = heads
+        self._epoch = epoch
+        self._hints = hints
+        self._every = every
+        self._topics: dict[str, Topic] = {}
+        self._lock = threading.Lock()
+        self._hinted: dict[str, tuple[int, int]] = {}
+        self._everyone = False
+        self._called = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._access = -1
+        self.access = 0
+        if hints is not None:
+            hints.subscribe(self._foreign)
+
+    def wake(self, session: str, seq: int, version: int) -> None:
+        """A session has moved, and that is committed. From any thread; never blocks."""
+        self._hint(session, seq, version)
+        if self._hints is not None:
+            self._hints.publish(session)
+
+    def wake_text(self, session: str) -> None:
+        """A turn of this session has written, and that is committed. From any thread; never blocks."""
+        self.wake(session, -1, -1)
+
+    def wake_all(self) -> None:
+        """Somebody's access was taken away: every follower proves itself anew. From any thread; never blocks."""
+        self._hint("", 0, 0)
+
+    @contextmanager
+    def follow(self, session: str, actor: str = "") -> Iterator[Topic]:
+        """Attach to a session. Attach before the first read, and note `topic.tick` before each read."""
+        topic = self._topics.setdefault(session, Topic())
+        topic.followers += 1
+        topic.online[actor] += 1
+        try:
+            yield topic
+        finally:
+            topic.followers -= 1
+            topic.online[actor] -= 1
+            if topic.followers == 0:
+                del self._topics[session]
+
+    async def wait(self, topic: Topic, known: int, timeout: float) -> bool:
+        """Until the topic's tick is not `known`, or `timeout` seconds; whether it moved."""
+        if topic.tick != known or timeout <= 0:
+            return topic.tick != known
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        topic.waiting.add(woken)
+        timer = woken.get_loop().call_later(timeout, _release, woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            topic.waiting.discard(woken)
+        return topic.tick != known
+
+    def online(self, session: str) -> dict[str, int]:
+        """The actors that follow a session in this process, with their number of streams."""
+        topic = self._topics.get(session)
+        return {actor: count for actor, count in topic.online.items() if count} if topic else {}
+
+    @property
+    def followers(self) -> int:
+        """Open followers in this process."""
+        return sum(topic.followers for topic in self._topics.values())
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Wakes arrive on the running loop, and the sweep runs, until this ends."""
+        self._loop = asyncio.get_running_loop()
+        sweeper = self._loop.create_task(self._sweeps())
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._loop = None
+            sweeper.cancel()
+            await asyncio.gather(sweeper, return_exceptions=True)
+
+    def _foreign(self, session: str) -> None:
+        self._hint(session, -1, -1)
+
+    def _hint(self, session: str, seq: int, version: int) -> None:
+        # Whoever attaches after this look reads after the commit this hint is about.
+        if session and session not in self._topics:
+            return
+        with self._lock:
+            if self._loop is None:
+                return
+            if session:
+                before = self._hinted.get(session, (-1, -1))
+                self._hinted[session] = (max(before[0], seq), max(before[1], version))
+            else:
+                self._everyone = True
+            if self._called:
+                return
+            self._called = True
+            self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        """Runs once for all hints that came since the last time."""
+        with self._lock:
+            hinted, self._hinted = self._hinted, {}
+            everyone, self._everyone = self._everyone, False
+            self._called = False
+        if everyone:
+            self._revoked()
+        for session, (seq, version) in hinted.items():
+            if (topic := self._topics.get(session)) is not None:
+                topic.seq, topic.version = max(topic.seq, seq), max(topic.version, version)
+                _tick(topic)
+
+    def _revoked(self) -> None:
+        self.access += 1
+        for topic in self._topics.values():
+            _tick(topic)
+
+    async def _sweeps(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            if not self._topics:
+                continue
+            try:
+                await self._sweep(list(self._topics))
+            except Exception as error:  # noqa: BLE001 - whatever the store says, the next sweep asks again
+                log.warning("sweep failed", error=type(error).__name__)
+
+    async def _sweep(self, sessions: list[str]) -> None:
+        if self._epoch is not None:
+            epoch = await asyncio.shield(asyncio.wrap_future(self._epoch()))
+            if epoch != self._access:
+                self._access = epoch
+                self._revoked()
+        for start in range(0, len(sessions), HEADS_AT_ONCE):
+            asked = {id: topic.tick for id in sessions[start : start + HEADS_AT_ONCE] if (topic := self._topics.get(id))}
+            heads = await asyncio.shield(asyncio.wrap_future(self._heads(list(asked))))
+            for session, tick in asked.items():
+                topic, head = self._topics.get(session), heads.get(session, (0, 0))
+                # A topic that ticked meanwhile was read after this answer, or is about to be; the next sweep compares.
+                if topic is not None and topic.tick == tick and head != (topic.seq, topic.version):
+                    topic.seq, topic.version = head
+                    _tick(topic)
+
+
+def _tick(topic: Topic) -> None:
+    topic.tick += 1
+    waiting, topic.waiting = topic.waiting, set()
+    for woken in waiting:
+        _release(woken)
+
+
+def _release(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)

@@ -1,0 +1,298 @@
+"""What the engine gives to those who read: values, and the functions that make them inside a read transaction.
+
+Nothing here writes. Who may read has been asked already; what an audience may see is the kind's `view` and `tell`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from . import errors
+from .core import chain
+from .core.actor import Actor
+from .core.event import Event
+from .core.kind import Final, Grant, Kind
+from .core.session import Session
+from .store import jobs, journal, sessions, texts
+from .store.sessions import Held
+from .store.transaction import Tx
+
+RUNNING = "running"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command did. `answer` are the bytes stored for a repeat; `repeated` says that this is one."""
+
+    session: Session
+    events: tuple[Event, ...]
+    role: str
+    audience: str
+    now: datetime
+    answer: bytes | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A session as one actor sees it. `people` are grants as (actor, role); `allowed` the verbs open to this role now."""
+
+    session: Session
+    role: str
+    audience: str
+    now: datetime
+    view: dict[str, Any]
+    closed: bool
+    people: tuple[tuple[str, str], ...]
+    allowed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A running job whose text this audience may read."""
+
+    id: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Events as one audience is told them: (seq, told), told None where only the position moves."""
+
+    session: Session
+    role: str
+    audience: str
+    closed: bool
+    events: tuple[tuple[int, dict[str, Any] | None], ...]
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
+class TurnSeen:
+    """How a turn stands: `running`, `completed`, `cancelled`, `failed` or `interrupted`, and where its last event is."""
+
+    id: str
+    purpose: str
+    status: str
+    seq: int | None
+
+
+@dataclass(frozen=True)
+class TextPage:
+    """A turn's text from `off`, in code points."""
+
+    off: int
+    text: str
+    ended: bool
+    status: str
+    seq: int | None
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A session whole: what is seen, every record, and what this audience may be told of each."""
+
+    seen: Seen
+    records: tuple[chain.Record, ...]
+    told: tuple[dict[str, Any] | None, ...]
+    erased: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which sessions to list. `q` is looked for in what the kind offers for search."""
+
+    state: str = ""
+    q: str = ""
+    subject: str = ""
+    limit: int = 50
+    offset: int = 0
+    mine: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of sessions, and how many there are in all."""
+
+    items: tuple[Seen, ...]
+    total: int
+
+
+class Facts:
+    """A kind's reader inside the transaction of a command."""
+
+    def __init__(
+        self,
+        tx: Tx,
+        session: Session,
+        actor: Actor,
+        now: datetime,
+        *,
+        installed: Mapping[str, Any],
+        held: Callable[[str], Held],
+        scope: Callable[[str], str],
+    ) -> None:
+        self.session = session
+        self.actor = actor
+        self.now = now
+        self.installed = installed
+        self._tx, self._held, self._scope = tx, held, scope
+
+    def other(self, id: str) -> Session | None:
+        """Another session of the same space."""
+        try:
+            found = self._held(id).session
+        except errors.NotFound:
+            return None
+        return found if found.space == self.session.space else None
+
+    def find(self, kind: str, key: str) -> Session | None:
+        """The session of a kind that holds a key."""
+        id = sessions.find(self._tx, kind, key, scope=self._scope(kind))
+        return None if id is None else self.other(id)
+
+    def journal(self, types: Collection[str] = (), *, before: int | None = None) -> Iterator[Event]:
+        """This session's events, newest first, read page by page as they are wanted."""
+        limit = 20
+        seq = journal.LAST if before is None else before
+        while records := journal.newest(self._tx, self.session.id, types=types, before=seq, limit=limit):
+            yield from (journal.event(record) for record in records)
+            seq, limit = records[-1].seq, journal.PAGE
+
+    def text(self, job: str) -> str:
+        """What a job has written so far."""
+        return texts.read(self._tx, self.session.id, job)
+
+    def job(self, id: str) -> Mapping[str, Any] | None:
+        """An active job of this session."""
+        found = jobs.one(self._tx, self.session.id, id)
+        if found is None or not found.is_active:
+            return None
+        return {"id": found.id, "purpose": found.purpose, "key": found.key, "state": found.state}
+
+
+def seen(kind: Kind, held: Held, actor: Actor, role: str, now: datetime) -> Seen:
+    """The session as this actor sees it now."""
+    session = held.session
+    audience = kind.audience(session, actor, role)
+    people = tuple(
+        sorted(
+            (grantee, role)
+            for grantee, (role, _) in held.grants.items()
+            if ":" in grantee and not grantee.startswith("link:")
+        )
+    )
+    return Seen(
+        session,
+        role,
+        audience,
+        now,
+        kind.view(session, audience, now),
+        kind.is_closed(session, audience),
+        people,
+        kind.offered(session.state, role),
+    )
+
+
+def page(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, *, after: int, limit: int) -> Page:
+    """Events after a position, in order."""
+    if after > held.session.seq:
+        raise errors.Gone(oldest=f"{held.session.epoch}.1", head=held.session.position)
+    return _page(tx, kind, held, actor, role, journal.records(tx, held.session.id, after=after, limit=limit))
+
+
+def newest(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, *, before: int | None, limit: int) -> Page:
+    """The newest events below a position, newest first."""
+    upto = journal.LAST if before is None else before
+    return _page(tx, kind, held, actor, role, journal.newest(tx, held.session.id, before=upto, limit=limit))
+
+
+def replay(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, now: datetime, *, seq: int) -> Seen:
+    """The view as it was after the event `seq`."""
+    if not 1 <= seq <= held.session.seq:
+        raise errors.Invalid.field("at", f"must be between 1 and {held.session.seq}")
+    then = refolded(tx, kind, held.session, upto=seq)
+    at = then.updated_at or now
+    return seen(kind, Held(then, held.version, held.head, held.grants), actor, role, at)
+
+
+def whole(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, now: datetime) -> Journal:
+    """The whole journal."""
+    shown = seen(kind, held, actor, role, now)
+    records = tuple(journal.every(tx, held.session.id))
+    told = tuple(kind.tell(journal.event(record), shown.audience) for record in records)
+    erased = frozenset(record.seq for record in records if any(part.text is None for part in record.parts))
+    return Journal(shown, records, told, erased)
+
+
+def turn(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str) -> TurnSeen:
+    """How a turn stands."""
+    job = _heard(tx, kind, held, actor, role, id)
+    return TurnSeen(job.id, job.purpose, RUNNING if job.is_active else job.state, job.end_seq)
+
+
+def text(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str, *, after: int) -> TextPage:
+    """A turn's text from an offset: from its rows while it runs, from its last event afterwards."""
+    job = _heard(tx, kind, held, actor, role, id)
+    written = texts.read(tx, held.session.id, id) if job.is_active else _final_text(tx, kind, held.session.id, job)
+    if after > len(written) and not job.is_active:
+        raise errors.InvalidCursor()
+    return TextPage(after, written[after:], not job.is_active, RUNNING if job.is_active else job.state, job.end_seq)
+
+
+def refolded(tx: Tx, kind: Kind, session: Session, *, upto: int = journal.LAST) -> Session:
+    """The session as its journal says."""
+    blank = Session(
+        session.id, session.kind, session.space, key=session.key, subject=session.subject, epoch=session.epoch
+    )
+    for record in journal.every(tx, session.id, upto=upto):
+        blank = kind.after(blank, journal.event(record))
+    return blank
+
+
+def wanted(kind: Kind, actor: Actor, where: Where) -> sessions.Wanted:
+    """The question to the store for a list."""
+    standing = any(role in actor.roles for role in kind.standing) or actor.is_system
+    return sessions.Wanted(
+        kind=kind.name,
+        space=actor.space,
+        grantee=actor.id,
+        everything=standing and not where.mine,
+        inherited=kind.inherits,
+        state=where.state,
+        q=where.q,
+        subject=where.subject,
+        limit=where.limit,
+        offset=where.offset,
+    )
+
+
+def owner_grant(kind: Kind, actor: Actor) -> Grant:
+    """The role of one who brings a session in."""
+    return Grant(actor.id, kind.owner)
+
+
+def _page(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, records: list[chain.Record]) -> Page:
+    session = held.session
+    audience = kind.audience(session, actor, role)
+    told = tuple((record.seq, kind.tell(journal.event(record), audience)) for record in records)
+    turns = tuple(Turn(job.id, job.purpose) for job in jobs.active(tx, session.id) if job.heard_by(audience))
+    return Page(session, role, audience, kind.is_closed(session, audience), told, turns)
+
+
+def _heard(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str) -> jobs.Job:
+    job = jobs.one(tx, held.session.id, id)
+    if job is None or not job.heard_by(kind.audience(held.session, actor, role)):
+        raise errors.NotFound("Turn not found")
+    return job
+
+
+def _final_text(tx: Tx, kind: Kind, session: str, job: jobs.Job) -> str:
+    if job.end_seq is None:
+        return ""
+    records = journal.records(tx, session, after=job.end_seq - 1, limit=1)
+    final: Final | None = kind.final(journal.event(records[0])) if records else None
+    return final.text if final is not None and final.turn == job.id else ""

@@ -1,0 +1,114 @@
+"""What differs between SQLite and PostgreSQL; nothing else in the house asks which it is.
+
+SQLite: one writer, WAL, `synchronous=FULL`, deleted content overwritten. Libraries with the WAL-reset fault (3.7.0 to
+3.51.2 except 3.50.7 and 3.44.6, see sqlite.org/wal.html) are refused. PostgreSQL: a row lock per session, commit order
+is `seq` order; no prepared statements and no session state, so a transaction pooler may stand between.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pysqlite3
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+from .. import errors
+
+SQLITE_BUSY_MS = 10_000
+_SQLITE_FLOOR = (3, 51, 3)
+_SQLITE_MENDED = {(3, 50, 7), (3, 44, 6)}
+_POSTGRES_AGAIN = {"40001", "40P01", "23505", "55P03"}
+
+
+def sqlite_fault(version: tuple[int, ...]) -> str | None:
+    """Why this SQLite library is refused, or None."""
+    if version >= _SQLITE_FLOOR or version in _SQLITE_MENDED or version < (3, 7, 0):
+        return None
+    return (
+        f"SQLite {'.'.join(map(str, version))} can corrupt a database in WAL mode; 3.51.3 or later is needed. "
+        "Install the package pysqlite3 0.6.1 or later."
+    )
+
+
+def connect(url: str, *, readers: int, writers: int) -> Engine:
+    """An engine whose connections are ready to use.
+
+    Raises:
+        Misuse: the address is not one of SQLite or PostgreSQL, or the SQLite library is refused.
+    """
+    made = make_url(url)
+    if made.get_backend_name() == "sqlite":
+        if fault := sqlite_fault(pysqlite3.sqlite_version_info):
+            raise errors.Misuse(fault)
+        if made.database:
+            Path(made.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(
+            made,
+            module=pysqlite3,
+            pool_size=readers + 2,
+            max_overflow=0,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"check_same_thread": False, "cached_statements": 256},
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    if made.get_backend_name() == "postgresql":
+        return create_engine(
+            made,
+            pool_size=readers + writers,
+            max_overflow=2,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"prepare_threshold": None, "connect_timeout": 10},
+            pool_pre_ping=True,
+        )
+    raise errors.Misuse("SITTING_DATABASE must be empty, sqlite:///PATH or postgresql://user@host/name.")
+
+
+def is_sqlite(engine: Engine) -> bool:
+    return engine.dialect.name == "sqlite"
+
+
+def begin_write(engine: Engine) -> str:
+    """SQLite takes its one write lock at once, so that a later statement can never fail for it."""
+    return "BEGIN IMMEDIATE" if is_sqlite(engine) else "BEGIN"
+
+
+def begin_read(engine: Engine) -> str:
+    """One snapshot for all statements of a read."""
+    return "BEGIN" if is_sqlite(engine) else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+def again(error: BaseException) -> bool:
+    """Whether the same write may simply be run again: a deadlock, a lost race for a key."""
+    return isinstance(error, psycopg.Error) and error.sqlstate in _POSTGRES_AGAIN
+
+
+def translated(error: Exception) -> Exception:
+    """A driver's error as one of the house's; anything else unchanged."""
+    if isinstance(error, pysqlite3.Error):
+        name = getattr(error, "sqlite_errorname", "") or ""
+        if name.startswith("SQLITE_FULL"):
+            return errors.DiskFull()
+        if isinstance(error, pysqlite3.OperationalError):
+            return errors.StoreUnavailable(f"The database answered {name or 'with an error'}. Nothing was stored.")
+    if isinstance(error, psycopg.errors.DiskFull):
+        return errors.DiskFull()
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return errors.StoreUnavailable()
+    return error
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    for pragma in (
+        f"busy_timeout={SQLITE_BUSY_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        "temp_store=MEMORY",
+        "cache_size=-16000",
+        "mmap_size=268435456",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()

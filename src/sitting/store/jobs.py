@@ -1,0 +1,180 @@
+"""Jobs under a lease. The lease number goes up each time a job is taken, so that a dead holder's late word is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+
+from ..core.event import from_text, to_text
+from ..core.kind import JobRequest
+from .schema import jobs
+from .transaction import Hot, Tx
+
+QUEUED, LEASED, DONE, CANCELLED, FAILED = "queued", "leased", "done", "cancelled", "failed"
+ACTIVE = (QUEUED, LEASED)
+_COLUMNS = tuple(jobs.c)
+_IS_ACTIVE = jobs.c.state.in_(ACTIVE)
+_OF_SESSION = Hot(
+    select(*_COLUMNS).where(
+        jobs.c.session == bindparam("session_"), or_(jobs.c.state == QUEUED, jobs.c.state == LEASED)
+    )
+)
+_ONE = Hot(select(*_COLUMNS).where(jobs.c.session == bindparam("session_"), jobs.c.id == bindparam("id_")))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as stored. `taken_over` is true on the one just taken from a holder whose lease ran out."""
+
+    session: str
+    id: str
+    key: str
+    purpose: str
+    state: str
+    input: dict[str, Any]
+    on_takeover: str
+    audiences: tuple[str, ...]
+    retries: int
+    attempt: int
+    lease: int
+    lease_until: datetime | None
+    run_at: datetime
+    end_seq: int | None
+    taken_over: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+    def heard_by(self, audience: str) -> bool:
+        """Whether this audience may read what the job writes."""
+        return audience.partition(":")[0] in self.audiences
+
+
+def add(tx: Tx, session: str, request: JobRequest, *, now: datetime) -> None:
+    """Queue a job, to be run at once."""
+    tx.run(
+        insert(jobs).values(
+            session=session,
+            id=request.id,
+            key=request.key,
+            purpose=request.purpose,
+            state=QUEUED,
+            input=json.dumps(dict(request.input)),
+            on_takeover=request.on_takeover,
+            audiences=json.dumps(request.audiences),
+            retries=request.retries,
+            attempt=0,
+            lease=0,
+            lease_until=None,
+            run_at=to_text(now),
+            created_at=to_text(now),
+            end_seq=None,
+        )
+    )
+
+
+def active(tx: Tx, session: str) -> list[Job]:
+    """The queued and leased jobs of a session."""
+    return [_job(row) for row in tx.all(_OF_SESSION, session_=session)]
+
+
+def one(tx: Tx, session: str, id: str) -> Job | None:
+    """A job of a session in any state."""
+    row = tx.one(_ONE, session_=session, id_=id)
+    return None if row is None else _job(row)
+
+
+def take(tx: Tx, *, now: datetime, until: datetime, limit: int) -> list[Job]:
+    """Lease jobs that wait, or whose holder's lease has run out. On PostgreSQL, rows others are taking are skipped."""
+    ready = (
+        select(*_COLUMNS)
+        .where(
+            _IS_ACTIVE,
+            jobs.c.run_at <= to_text(now),
+            or_(jobs.c.state == QUEUED, and_(jobs.c.state == LEASED, jobs.c.lease_until <= to_text(now))),
+        )
+        .order_by(jobs.c.run_at)
+        .limit(limit)
+    )
+    taken = []
+    for row in tx.all(ready.with_for_update(skip_locked=True)):
+        job = _job(row)
+        mine = {"state": LEASED, "lease": job.lease + 1, "attempt": job.attempt + 1, "lease_until": to_text(until)}
+        tx.run(update(jobs).where(jobs.c.session == job.session, jobs.c.id == job.id).values(**mine))
+        taken.append(
+            replace(
+                job, state=LEASED, lease=job.lease + 1, attempt=job.attempt + 1, lease_until=until,
+                taken_over=job.state == LEASED,
+            )
+        )
+    return taken
+
+
+def renew(tx: Tx, session: str, id: str, *, lease: int, until: datetime) -> bool:
+    """Hold on to a lease; False when it is lost."""
+    return tx.run(_mine(session, id, lease).values(lease_until=to_text(until))) == 1
+
+
+def holds(tx: Tx, session: str, id: str, *, lease: int) -> bool:
+    """Whether this lease is still in force."""
+    job = one(tx, session, id)
+    return job is not None and job.state == LEASED and job.lease == lease
+
+
+def end(tx: Tx, session: str, id: str, *, state: str, seq: int) -> None:
+    """Close a job with the event that reported it; its input goes, because an ended job needs none."""
+    tx.run(
+        update(jobs)
+        .where(jobs.c.session == session, jobs.c.id == id)
+        .values(state=state, end_seq=seq, lease_until=None, input="{}")
+    )
+
+
+def retry(tx: Tx, session: str, id: str, *, lease: int, run_at: datetime) -> bool:
+    """Give a job back to be run later; False when the lease is lost."""
+    return tx.run(_mine(session, id, lease).values(state=QUEUED, run_at=to_text(run_at), lease_until=None)) == 1
+
+
+def release(tx: Tx, session: str, id: str, *, lease: int, now: datetime) -> bool:
+    """Let a lease run out at once, as at shutdown, so that another worker takes the job over."""
+    return tx.run(_mine(session, id, lease).values(lease_until=to_text(now))) == 1
+
+
+def next_at(tx: Tx) -> datetime | None:
+    """When the next job becomes ready."""
+    row = tx.one(select(jobs.c.run_at).where(jobs.c.state == QUEUED).order_by(jobs.c.run_at).limit(1))
+    return None if row is None else from_text(row[0])
+
+
+def forget(tx: Tx, session: str) -> None:
+    """Drop every job of a session, with its input."""
+    tx.run(delete(jobs).where(jobs.c.session == session))
+
+
+def _mine(session: str, id: str, lease: int) -> Any:
+    return update(jobs).where(jobs.c.session == session, jobs.c.id == id, jobs.c.state == LEASED, jobs.c.lease == lease)
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    known = dict(zip((column.name for column in _COLUMNS), row, strict=True))
+    return Job(
+        session=known["session"],
+        id=known["id"],
+        key=known["key"],
+        purpose=known["purpose"],
+        state=known["state"],
+        input=json.loads(known["input"]),
+        on_takeover=known["on_takeover"],
+        audiences=tuple(json.loads(known["audiences"])),
+        retries=known["retries"],
+        attempt=known["attempt"],
+        lease=known["lease"],
+        lease_until=None if known["lease_until"] is None else from_text(known["lease_until"]),
+        run_at=from_text(known["run_at"]),
+        end_seq=known["end_seq"],
+    )

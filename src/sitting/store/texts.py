@@ -1,0 +1,31 @@
+"""What a running turn has written: rows of text by offset in code points, gone when the final event carries the whole."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, delete, insert, select
+
+from .schema import texts
+from .transaction import Hot, Tx
+
+_WRITE = Hot(insert(texts).values({column.name: bindparam(column.name) for column in texts.c}))
+_READ = Hot(
+    select(texts.c.off, texts.c.text)
+    .where(texts.c.session == bindparam("session_"), texts.c.job == bindparam("job_"))
+    .order_by(texts.c.off)
+)
+
+
+def write(tx: Tx, session: str, job: str, *, off: int, text: str) -> None:
+    """Append a piece. The primary key refuses an offset that is taken."""
+    tx.run(_WRITE, session=session, job=job, off=off, text=text)
+
+
+def read(tx: Tx, session: str, job: str) -> str:
+    """The whole text so far."""
+    return "".join(text for _, text in tx.all(_READ, session_=session, job_=job))
+
+
+def forget(tx: Tx, session: str, job: str | None = None) -> None:
+    """Drop the rows of one turn, or of a session's every turn."""
+    wanted = delete(texts).where(texts.c.session == session)
+    tx.run(wanted if job is None else wanted.where(texts.c.job == job))

@@ -1,0 +1,302 @@
+"""Leases jobs and fires deadlines. A job is a request from inside: it works outside any transaction and reports through
+the engine like anybody else.
+
+A lease lasts 10 s and is renewed every 3; its number fences the dead. A job taken over from a dead worker goes on after
+the steps in the journal (`resume`) or ends with what was written (`interrupt`). What a job writes for people to watch
+is stored at once for the first piece and then every 50 ms at most.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from . import errors
+from .core.event import Event
+from .core.kind import Command, Kind
+from .core.session import Session
+from .engine import Engine, Lease
+from .store import jobs, journal, sessions, texts
+from .store.jobs import Job
+
+LEASE_SECONDS = 10.0
+RENEW_SECONDS = 3.0
+FLUSH_SECONDS = 0.05
+POLL_SECONDS = 1.0
+BACKOFF_SECONDS = (1.0, 4.0, 15.0, 60.0)
+INTERRUPTED = "interrupted"
+
+log = structlog.get_logger(__name__)
+
+
+class Room:
+    """What one running job has; `core.kind.Workroom` says what a kind may use."""
+
+    def __init__(self, engine: Engine, job: Job, session: Session, *, models: Any, written: str) -> None:
+        self.session = session
+        self.job = job.id
+        self.input: Mapping[str, Any] = job.input
+        self.attempt = job.attempt
+        self.models = models
+        self.lease = Lease(job.session, job.id, job.lease)
+        self.ended = False
+        self._engine = engine
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._stored = written
+        self._waiting = ""
+        self._storing: Future[None] | None = None
+        self._stored_at = -FLUSH_SECONDS
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the job was cancelled, its lease is lost, or the server is stopping."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Ask the work to end soon."""
+        self._stopped.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, or less when the job is cancelled; whether it is."""
+        return self._stopped.wait(seconds)
+
+    def report(self, command: Command, *, last: bool = False) -> Session:
+        """Tell the engine. Raises LeaseLost, and what the kind refuses with."""
+        try:
+            done = self._engine.report(self.lease, command, last=last).result()
+        except errors.LeaseLost:
+            self.stop()
+            raise
+        self.session = done.session
+        self.ended = self.ended or last
+        return done.session
+
+    def write(self, text: str) -> None:
+        """Text for people to watch."""
+        with self._lock:
+            self._waiting += text
+        self.flush()
+
+    def written(self) -> str:
+        """The text so far, that of an earlier attempt included."""
+        with self._lock:
+            return self._stored + self._waiting
+
+    def events(self, types: Collection[str] = ()) -> Sequence[Event]:
+        """The journal of this session, oldest first."""
+        id = self.session.id
+        found = self._engine.store.read(lambda tx: list(journal.every(tx, id))).result()
+        return [journal.event(record) for record in found if not types or record.type in types]
+
+    def read(self, kind: str, id: str) -> Session | None:
+        """Another session of the same space."""
+
+        def read(tx: Any) -> Session | None:
+            held = sessions.load(tx, id, epoch=self._engine.epoch)
+            return None if held is None or held.erased else held.session
+
+        found = self._engine.store.read(read).result()
+        return found if found is not None and (found.kind, found.space) == (kind, self.session.space) else None
+
+    def flush(self) -> None:
+        """Store what waits, unless a piece is being stored or was just now."""
+        with self._lock:
+            busy = self._storing is not None and not self._storing.done()
+            if busy or not self._waiting or self.ended or time.monotonic() - self._stored_at < FLUSH_SECONDS:
+                return
+            self._stored_at = time.monotonic()
+            off, text = len(self._stored), self._waiting
+            self._stored, self._waiting = self._stored + text, ""
+            self._storing = self._engine.write_text(self.lease, off=off, text=text)
+        self._storing.add_done_callback(self._check)
+
+    def _check(self, stored: Future[None]) -> None:
+        if stored.cancelled() or stored.exception() is not None:
+            self.stop()
+
+
+class Worker:
+    """Runs the jobs of one engine's kinds, a few at once, and the deadlines of all its sessions."""
+
+    def __init__(self, engine: Engine, *, models: Any, threads: int = 8) -> None:
+        self._engine = engine
+        self._models = models
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="job")
+        self._rooms: dict[str, Room] = {}
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._stopping = threading.Event()
+        self._deferred: dict[str, float] = {}
+        self._running = [
+            threading.Thread(target=self._loop, name="worker", daemon=True),
+            threading.Thread(target=self._pulse, name="worker-pulse", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin, and look at once for what was left behind."""
+        self._engine.on_work(self._news.set)
+        self._engine.on_cancel(self._cancel)
+        for thread in self._running:
+            thread.start()
+
+    def stop(self, *, seconds: float = 2.0) -> None:
+        """Take no more jobs, ask the running ones to end, and let go of the leases of those that do not."""
+        self._stopping.set()
+        self._news.set()
+        for thread in self._running:
+            if thread.is_alive():
+                thread.join()
+        rooms = self._open_rooms()
+        for room in rooms:
+            room.stop()
+        until = time.monotonic() + seconds
+        while self._open_rooms() and time.monotonic() < until:
+            self._news.clear()
+            self._news.wait(0.05)
+        now = self._engine.clock.now()
+        for room in self._open_rooms():
+            lease = room.lease
+            self._engine.store.write(
+                lambda tx, lease=lease: jobs.release(tx, lease.session, lease.job, lease=lease.number, now=now)  # type: ignore[misc]
+            ).result()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def tick(self) -> datetime | None:
+        """One round: fire what is due, take what is ready. When the next deadline falls, if any is known."""
+        now = self._engine.clock.now()
+        next_at = self._fire(now)
+        free = self._threads - len(self._open_rooms())
+        if free > 0:
+            until = now + timedelta(seconds=LEASE_SECONDS)
+            for job in self._engine.store.write(lambda tx: jobs.take(tx, now=now, until=until, limit=free)).result():
+                self._begin(job)
+        return next_at
+
+    def idle(self) -> bool:
+        """Whether no job runs here."""
+        return not self._open_rooms()
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            self._news.clear()
+            wait = POLL_SECONDS
+            try:
+                next_at = self.tick()
+                if next_at is not None:
+                    wait = min(wait, max(0.0, (next_at - self._engine.clock.now()).total_seconds()))
+            except errors.Fault as fault:
+                log.warning("worker waits for the store", code=fault.code)
+            self._news.wait(wait)
+
+    def _pulse(self) -> None:
+        """Store what jobs wrote, and renew their leases."""
+        renewed = time.monotonic()
+        while not self._stopping.wait(FLUSH_SECONDS):
+            rooms = self._open_rooms()
+            for room in rooms:
+                room.flush()
+            if time.monotonic() - renewed >= RENEW_SECONDS:
+                renewed = time.monotonic()
+                until = self._engine.clock.now() + timedelta(seconds=LEASE_SECONDS)
+                for room in rooms:
+                    self._renew(room, until)
+
+    def _renew(self, room: Room, until: datetime) -> None:
+        lease = room.lease
+        renewed = self._engine.store.write(
+            lambda tx: jobs.renew(tx, lease.session, lease.job, lease=lease.number, until=until)
+        )
+
+        def check(future: Future[bool]) -> None:
+            if future.exception() is None and not future.result():
+                room.stop()
+
+        renewed.add_done_callback(check)
+
+    def _fire(self, now: datetime) -> datetime | None:
+        for id, at in self._engine.store.read(lambda tx: sessions.due(tx, limit=100)).result():
+            if at > now:
+                return at
+            if self._deferred.get(id, 0.0) > time.monotonic():
+                continue
+            try:
+                self._engine.fire(id).result()
+                self._deferred.pop(id, None)
+            except errors.SittingError as error:
+                # A kind whose deadline cannot be carried out must not keep the others waiting.
+                self._deferred[id] = time.monotonic() + BACKOFF_SECONDS[-1]
+                log.error("a deadline failed", session=id, code=error.code, reason=error.message)
+        return None
+
+    def _begin(self, job: Job) -> None:
+        def read(tx: Any) -> tuple[Session, str] | None:
+            held = sessions.load(tx, job.session, epoch=self._engine.epoch)
+            return None if held is None or held.erased else (held.session, texts.read(tx, job.session, job.id))
+
+        found = self._engine.store.read(read).result()
+        if found is None or found[0].kind not in self._engine.kinds:
+            return
+        room = Room(self._engine, job, found[0], models=self._models, written=found[1])
+        with self._lock:
+            self._rooms[job.id] = room
+        self._pool.submit(self._run, job, room)
+
+    def _run(self, job: Job, room: Room) -> None:
+        kind = self._engine.kinds[room.session.kind]
+        try:
+            if job.taken_over and job.on_takeover == "interrupt":
+                self._end(kind, job, room, INTERRUPTED)
+            else:
+                kind.work[job.purpose](room)
+                if not room.ended and not room.cancelled:
+                    self._engine.finish(room.lease).result()
+        except errors.LeaseLost:
+            log.info("a job was cancelled or taken over", job=job.id, purpose=job.purpose)
+        except Exception as error:
+            self._failed(kind, job, room, error)
+        finally:
+            with self._lock:
+                self._rooms.pop(job.id, None)
+            self._news.set()
+
+    def _failed(self, kind: Kind, job: Job, room: Room, error: Exception) -> None:
+        code = error.code if isinstance(error, errors.SittingError) else "failed"
+        log.warning("a job failed", job=job.id, purpose=job.purpose, attempt=job.attempt, code=code, error=type(error).__name__)
+        try:
+            if job.attempt <= job.retries:
+                wait = BACKOFF_SECONDS[min(job.attempt, len(BACKOFF_SECONDS)) - 1]
+                at = self._engine.clock.now() + timedelta(seconds=wait)
+                self._engine.store.write(
+                    lambda tx: jobs.retry(tx, job.session, job.id, lease=job.lease, run_at=at)
+                ).result()
+            else:
+                self._end(kind, job, room, code)
+        except errors.SittingError as problem:
+            log.error("a job could not be ended; its lease will run out", job=job.id, code=problem.code)
+
+    def _end(self, kind: Kind, job: Job, room: Room, reason: str) -> None:
+        """End a job that cannot go on, by the kind's own command when it has one."""
+        if job.purpose in kind.interrupted:
+            room.report(kind.interrupted[job.purpose](job.id, room.written(), reason), last=True)
+        else:
+            self._engine.finish(room.lease).result()
+
+    def _cancel(self, job: str) -> None:
+        with self._lock:
+            room = self._rooms.get(job)
+        if room is not None:
+            room.stop()
+
+    def _open_rooms(self) -> list[Room]:
+        with self._lock:
+            return list(self._rooms.values())
+
+

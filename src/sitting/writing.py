@@ -1,0 +1,278 @@
+"""What a command does inside the transaction that stores it: decide, append, fold, grant, queue, answer.
+
+Everything here runs on the store's writing threads and may be run again. What must happen only once, and only when it
+is durable (waking followers, telling the worker), waits for the commit.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+from . import errors, reading
+from .clock import Clock
+from .core import chain
+from .core.actor import CLOCK, SYSTEM, Actor
+from .core.event import MAX_EVENT_BYTES, TYPE, Event, Fact, milliseconds, to_text
+from .core.kind import Ask, Command, Decision, Kind
+from .core.lifecycle import Move
+from .core.session import Session
+from .holding import Holding
+from .reading import Done, Facts
+from .store import jobs, journal, sessions, texts
+from .store.sessions import Held
+from .store.transaction import Tx
+
+REPEAT_HOURS = 24
+_MAX_FIRED = 1000
+
+
+@dataclass(frozen=True)
+class Once:
+    """An Idempotency-Key: the same `scope`, `key` and `request` digest get the first answer again, for 24 hours."""
+
+    scope: str
+    key: str
+    request: bytes
+    render: Callable[[Done], bytes]
+
+
+class Wakes(Protocol):
+    """Who is told after a commit. A hint, never data."""
+
+    def wake(self, session: str, seq: int, version: int) -> None: ...
+
+    def wake_text(self, session: str) -> None: ...
+
+
+class Writing:
+    """The write side of one engine."""
+
+    def __init__(self, holding: Holding, *, clock: Clock, wakes: Wakes, installed: Mapping[str, Any]) -> None:
+        self.holding = holding
+        self.clock = clock
+        self.wakes = wakes
+        self.installed = installed
+        self.on_work: Callable[[], None] = lambda: None
+        self.on_cancel: Callable[[str], None] = lambda job: None
+        self.on_erased: Callable[[], None] = lambda: None
+
+    def fire(self, tx: Tx, kind: Kind, held: Held) -> Held:
+        now = milliseconds(self.clock.now())
+        for _ in range(_MAX_FIRED):
+            due = kind.due(held.session)
+            if due is None or due.at > now:
+                return held
+            move = kind.lifecycle.move(held.session.state, due.command.verb)
+            at = milliseconds(max(due.at, held.session.updated_at or due.at))
+            self.decide(tx, kind, held, due.command, CLOCK, SYSTEM, move, at, secrets.token_bytes(32), None)
+            held = self.holding.get(tx, held.session.id)
+        raise errors.Misuse(f"Kind {kind.name}: the clock's commands do not come to an end.")
+
+    def decide(
+        self,
+        tx: Tx,
+        kind: Kind,
+        held: Held,
+        command: Command,
+        actor: Actor,
+        role: str,
+        move: Move,
+        now: datetime,
+        random: bytes,
+        once: Once | None,
+    ) -> Done:
+        facts = kind.facts.get(command.verb)
+        known = facts(self._facts(tx, held.session, actor, now), command) if facts else {}
+        decision = kind.decide(Ask(held.session, command, actor, role, now, random, known))
+        for charge in decision.charges:
+            if not sessions.charge(tx, charge.account, amount=charge.amount, limit=charge.limit):
+                raise charge.refusal
+        after, records, events = self._append(kind, held, decision, actor, role, now)
+        if after.session.state not in move.reaches(held.session.state):
+            raise errors.Misuse(f"Kind {kind.name}: '{move.verb}' may not lead to '{after.session.state}'.")
+        if not held.session.seq:
+            self._check_new(tx, kind, after.session)
+        id = after.session.id
+        after = replace(after, grants=_granted(held.grants, decision))
+        self.save(tx, kind, held if held.session.seq else None, after, records)
+        sessions.give(tx, id, decision.grants)
+        self._queue(tx, kind, after.session, decision, events)
+        if decision.erase:
+            after = self._erase_parts(tx, kind, after, decision.erase)
+        done = self.done(tx, kind, after, events, actor, now)
+        if once:
+            done = replace(done, answer=once.render(done))
+            sessions.keep_answer(
+                tx,
+                once.scope,
+                once.key,
+                session=id,
+                request=once.request,
+                answer=done.answer or b"",
+                expires_at=now + timedelta(hours=REPEAT_HOURS),
+            )
+        return done
+
+    def _facts(self, tx: Tx, session: Session, actor: Actor, now: datetime) -> Facts:
+        def scope(kind: str) -> str:
+            return _scope(self.holding.kinds[kind], session)
+
+        return Facts(
+            tx, session, actor, now, installed=self.installed, held=lambda id: self.holding.get(tx, id), scope=scope
+        )
+
+    def _append(
+        self, kind: Kind, held: Held, decision: Decision, actor: Actor, role: str, now: datetime
+    ) -> tuple[Held, list[chain.Record], tuple[Event, ...]]:
+        session, head = held.session, held.head
+        if not session.seq:
+            id = decision.id or Ask(session, Command(), actor, role, now, secrets.token_bytes(32)).uuid("session")
+            session = replace(session, id=id, key=decision.key, subject=decision.subject)
+        elif decision.key is not None:
+            session = replace(session, key=decision.key)
+        at = to_text(max(now, session.updated_at or now))
+        records, events = [], []
+        for fact in decision.events:
+            record = _sealed(head, session, fact, actor=actor, role=role, at=at)
+            event = journal.event(record)
+            session, head = kind.after(session, event), record.hash
+            records.append(record)
+            events.append(event)
+        return Held(session, held.version + 1, head, held.grants), records, tuple(events)
+
+    def _check_new(self, tx: Tx, kind: Kind, session: Session) -> None:
+        if not session.seq:
+            raise errors.Misuse(f"Kind {kind.name}: 'create' decided no event.")
+        if sessions.version(tx, session.id) is not None:
+            raise errors.KeyTaken("A session with this id exists here, or did.")
+        if (
+            session.key is not None
+            and sessions.find(tx, kind.name, session.key, scope=_scope(kind, session)) is not None
+        ):
+            raise errors.KeyTaken()
+
+    def save(self, tx: Tx, kind: Kind, before: Held | None, after: Held, records: list[chain.Record]) -> None:
+        session = after.session
+        if before is not None and session.key != before.session.key and session.key is not None:
+            if sessions.find(tx, kind.name, session.key, scope=_scope(kind, session)) is not None:
+                raise errors.KeyTaken()
+        due = kind.due(session)
+        changed = before is None or session.data is not before.session.data
+        sessions.save(
+            tx,
+            before,
+            after,
+            due_at=due.at if due else None,
+            search=kind.search(session).casefold() if changed else "",
+            key_scope=_scope(kind, session),
+        )
+        journal.append(tx, session.id, records)
+        tx.staged[session.id] = after
+        tx.after_commit(lambda: self._committed(after, bool(due)))
+
+    def _queue(self, tx: Tx, kind: Kind, session: Session, decision: Decision, events: tuple[Event, ...]) -> None:
+        if not (decision.jobs or decision.cancel):
+            return
+        active = {job.key: job for job in jobs.active(tx, session.id)}
+        for key in decision.cancel:
+            if (job := active.pop(key, None)) is not None:
+                self.end_job(tx, kind, session, job.id, jobs.CANCELLED, events)
+                tx.after_commit(partial(self.on_cancel, job.id))
+        for request in decision.jobs:
+            if request.key in active:
+                raise errors.Conflict("This work is already under way.")
+            jobs.add(tx, session.id, request, now=milliseconds(self.clock.now()))
+        if decision.jobs:
+            tx.after_commit(lambda: self.on_work())
+
+    def end_job(self, tx: Tx, kind: Kind, session: Session, job: str, state: str, events: tuple[Event, ...]) -> None:
+        """Close a job at the event that tells its end, else at the session's head."""
+        seq = session.seq
+        for event in events:
+            final = kind.final(event)
+            if final is not None and final.turn == job:
+                seq, state = event.seq, final.status
+        jobs.end(tx, session.id, job, state=state, seq=seq)
+        texts.forget(tx, session.id, job)
+
+    def _erase_parts(self, tx: Tx, kind: Kind, held: Held, owners: tuple[str, ...]) -> Held:
+        id = held.session.id
+        journal.erase(tx, id, owners=owners)
+        sessions.forget_answers(tx, session=id)
+        folded = reading.refolded(tx, kind, held.session)
+        after = replace(held, session=folded, version=held.version + 1)
+        self.save(tx, kind, held, after, [])
+        tx.after_commit(lambda: self.on_erased())
+        return after
+
+    def stored(self, tx: Tx, once: Once, now: datetime) -> tuple[str, bytes] | None:
+        found = sessions.answer(tx, once.scope, once.key, now=now)
+        if found is None:
+            return None
+        if found.request != once.request:
+            raise errors.KeyReused()
+        return found.session, found.answer
+
+    def done(
+        self,
+        tx: Tx,
+        kind: Kind,
+        held: Held,
+        events: tuple[Event, ...],
+        actor: Actor,
+        now: datetime,
+        *,
+        answer: bytes | None = None,
+    ) -> Done:
+        role = self.holding.role_or_none(tx, kind, held, actor, now) or ""
+        audience = kind.audience(held.session, actor, role)
+        return Done(held.session, events, role, audience, now, answer, answer is not None)
+
+    def _committed(self, held: Held, due: bool) -> None:
+        self.holding.remember(held)
+        self.wakes.wake(held.session.id, held.session.seq, held.version)
+        if due:
+            self.on_work()
+
+
+def _sealed(head: bytes, session: Session, fact: Fact, *, actor: Actor, role: str, at: str) -> chain.Record:
+    if not TYPE.fullmatch(fact.type):
+        raise errors.Misuse(f"Not an event type: {fact.type!r}")
+    salts = [secrets.token_bytes(chain.SALT_BYTES) for _ in range(1 + len(fact.personal))]
+    record = chain.seal(
+        head,
+        session=session.id,
+        seq=session.seq + 1,
+        type=fact.type,
+        actor=actor.id,
+        role=role,
+        at=at,
+        data=fact.data,
+        personal=fact.personal,
+        salts=salts,
+    )
+    texts = [record.data or "", *(part.text or "" for part in record.parts)]
+    if sum(map(len, texts)) * 4 > MAX_EVENT_BYTES and sum(len(text.encode()) for text in texts) > MAX_EVENT_BYTES:
+        raise errors.Misuse(f"An event '{fact.type}' is larger than {MAX_EVENT_BYTES} bytes.")
+    return record
+
+
+def _granted(before: Mapping[str, Any], decision: Decision) -> Mapping[str, tuple[str, datetime | None]]:
+    if not decision.grants:
+        return before
+    after = dict(before)
+    for grant in decision.grants:
+        if grant.role is None:
+            after.pop(grant.grantee, None)
+        else:
+            after[grant.grantee] = (grant.role, grant.expires_at)
+    return after
+
+
+def _scope(kind: Kind, session: Session) -> str:
+    return session.space if kind.key_scope == "space" else ""
