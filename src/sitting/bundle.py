@@ -81,10 +81,15 @@ def unpacked(value: Any) -> chain.Record:
     try:
         shown = "data" in value
         return chain.Record(
-            seq=int(value["seq"]), type=str(value.get("type", "")), actor=str(value.get("actor", "")),
-            role=str(value.get("role", "")), at=str(value.get("at", "")),
-            data=chain.canonical(value["data"]) if shown else None, salt=bytes.fromhex(value["salt"]) if shown else None,
-            body=bytes.fromhex(value["body"]), hash=bytes.fromhex(value["hash"]),
+            seq=int(value["seq"]),
+            type=str(value.get("type", "")),
+            actor=str(value.get("actor", "")),
+            role=str(value.get("role", "")),
+            at=str(value.get("at", "")),
+            data=chain.canonical(value["data"]) if shown else None,
+            salt=bytes.fromhex(value["salt"]) if shown else None,
+            body=bytes.fromhex(value["body"]),
+            hash=bytes.fromhex(value["hash"]),
             parts=tuple(_unpacked_part(part) for part in value["parts"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -121,7 +126,13 @@ def read(raw: bytes) -> tuple[dict[str, Any], list[chain.Record], Verdict]:
     records = [unpacked(strict.loads(line)) for line in files["journal.jsonl"].splitlines() if line]
     verdict = verify_records(str(manifest.get("session")), records)
     if verdict.ok and (verdict.head, verdict.checked) != (manifest.get("head"), manifest.get("seq")):
-        verdict = Verdict(verdict.session, False, verdict.checked, verdict.head, "the journal does not end at the head the manifest names")
+        verdict = Verdict(
+            verdict.session,
+            False,
+            verdict.checked,
+            verdict.head,
+            "the journal does not end at the head the manifest names",
+        )
     if verdict.ok and not _signed(files, str(manifest.get("public_key", ""))):
         verdict = Verdict(verdict.session, False, verdict.checked, verdict.head, "the signature does not match")
     return manifest, records, verdict
@@ -132,7 +143,7 @@ def bring_in(engine: Engine, raw: bytes, actor: Actor) -> Future[Session]:
     manifest, records, verdict = read(raw)
     if not verdict.ok:
         raise errors.Tampered(f"The bundle does not verify: {verdict.reason}.", seq=verdict.seq)
-    if verdict.withheld or not records:
+    if verdict.withheld or not records or any(not part.owner for record in records for part in record.parts):
         raise errors.Invalid("A bundle with withheld events can be verified, but not brought in.")
     return engine.adopt(str(manifest.get("kind")), verdict.session, records, actor)
 
@@ -149,18 +160,31 @@ def verify_document(document: Any) -> Verdict:
         raise errors.Invalid("This is not an export of a session.")
     signature = document.get("signature")
     rest = {name: value for name, value in document.items() if name != "signature"}
-    records = [unpacked(item.get("record")) if isinstance(item, dict) else unpacked(item) for item in document["events"]]
+    records = [
+        unpacked(item.get("record")) if isinstance(item, dict) else unpacked(item) for item in document["events"]
+    ]
     session = str((document.get("session") or {}).get("id", ""))
     verdict = verify_records(session, records)
     if not verdict.ok:
         return verdict
     if verdict.head != document.get("head"):
-        return Verdict(session, False, verdict.checked, verdict.head, "the journal does not end at the head the export names")
+        return Verdict(
+            session, False, verdict.checked, verdict.head, "the journal does not end at the head the export names"
+        )
     if not isinstance(signature, dict) or not _verified(
         str(signature.get("public_key")), str(signature.get("value")), chain.canonical(rest).encode()
     ):
-        return Verdict(session, False, verdict.checked, verdict.head, "the export was changed: its signature does not match")
+        return Verdict(
+            session, False, verdict.checked, verdict.head, "the export was changed: its signature does not match"
+        )
     return verdict
+
+
+def verify_file(raw: bytes) -> Verdict:
+    """Check a file that came out of the house: a bundle or a JSON export. Raises Invalid."""
+    if raw.startswith(b"PK"):
+        return read(raw)[2]
+    return verify_document(strict.loads(raw))
 
 
 def public(key: Ed25519PrivateKey) -> str:
@@ -181,7 +205,11 @@ def _verify(tx: Tx, kinds: Mapping[str, Kind], id: str, epoch: int) -> Verdict:
         reason = "the journal does not end where the session says it ends"
     elif kind is not None and not held.erased:
         folded = refolded(tx, kind, held.session)
-        if (folded.state, folded.data, _filled(folded.items)) != (held.session.state, held.session.data, _filled(held.session.items)):
+        if (folded.state, folded.data, _filled(folded.items)) != (
+            held.session.state,
+            held.session.data,
+            _filled(held.session.items),
+        ):
             reason = "the stored state is not what the journal gives"
     if not reason:
         return verdict
@@ -198,8 +226,13 @@ def _packed(engine: Engine, found: Journal, key: Ed25519PrivateKey) -> bytes:
     kind = engine.kinds[session.kind]
     lines = "".join(chain.canonical(line) + "\n" for line in records_of(found, kind)).encode()
     manifest = {
-        "format": FORMAT, "kind": session.kind, "session": session.id, "seq": session.seq,
-        "head": found.records[-1].hash.hex(), "public_key": public(key), "state": session.state,
+        "format": FORMAT,
+        "kind": session.kind,
+        "session": session.id,
+        "seq": session.seq,
+        "head": found.records[-1].hash.hex(),
+        "public_key": public(key),
+        "state": session.state,
     }
     head = (chain.canonical(manifest) + "\n").encode()
     out = io.BytesIO()
@@ -213,7 +246,10 @@ def _files(raw: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             infos = archive.infolist()
-            if sorted(info.filename for info in infos) != sorted(_NAMES) or sum(info.file_size for info in infos) > MAX_BYTES:
+            if (
+                sorted(info.filename for info in infos) != sorted(_NAMES)
+                or sum(info.file_size for info in infos) > MAX_BYTES
+            ):
                 raise errors.Invalid("This is not a bundle.")
             return {info.filename: _limited(archive, info) for info in infos}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
@@ -245,13 +281,16 @@ def _verified(key: str, signature: str, signed: bytes) -> bool:
 
 def _part(part: chain.Part, *, shown: bool) -> dict[str, Any]:
     made: dict[str, Any] = {"commitment": part.commitment.hex()}
+    if shown:
+        made["owner"] = part.owner
     if shown and part.text is not None:
-        made |= {"owner": part.owner, "content": json.loads(part.text), "salt": (part.salt or b"").hex()}
+        made |= {"content": json.loads(part.text), "salt": (part.salt or b"").hex()}
     return made
 
 
 def _unpacked_part(value: Mapping[str, Any]) -> chain.Part:
     commitment = bytes.fromhex(value["commitment"])
+    owner = str(value.get("owner", ""))
     if "content" not in value:
-        return chain.Part("withheld", commitment)
-    return chain.Part(str(value["owner"]), commitment, chain.canonical(value["content"]), bytes.fromhex(value["salt"]))
+        return chain.Part(owner, commitment)
+    return chain.Part(owner, commitment, chain.canonical(value["content"]), bytes.fromhex(value["salt"]))

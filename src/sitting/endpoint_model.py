@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import errors
@@ -28,6 +28,7 @@ class Address:
     url: str
     key: str
     proxied: bool = True  # whether the environment's proxy settings apply
+    options: Mapping[str, Any] = field(default_factory=dict)  # what only this endpoint understands
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Exchange:
         with (
             openai.OpenAI(base_url=address.url, api_key=key, max_retries=0, http_client=http) as client,
             _translated(openai),
-            self._opened(client, openai) as stream,
+            self._opened(client, openai, address) as stream,
         ):
             for chunk in stream:
                 if self._stopped:
@@ -134,10 +135,11 @@ class Exchange:
                 self.heard.put(heard)
         return finish
 
-    def _opened(self, client: Any, openai: Any) -> Any:
+    def _opened(self, client: Any, openai: Any, address: Address) -> Any:
         while True:
             try:
-                return client.chat.completions.create(**self._wish.request(self._refused))
+                request = self._wish.request(self._refused)
+                return client.chat.completions.create(**request, extra_body=dict(address.options) or None)
             except openai.BadRequestError as error:
                 if error.param not in _REFUSABLE or error.param in self._refused or self._stopped:
                     raise

@@ -24,7 +24,7 @@ from .core.kind import Command, Kind
 from .core.lifecycle import CREATE, ERASE
 from .core.session import Session
 from .holding import Holding
-from .reading import Done, Journal, Listing, Page, Seen, TextPage, TurnSeen, Where
+from .reading import Done, Journal, Listing, Page, Seen, Selection, TextPage, TurnSeen, Where
 from .store import Store, jobs, journal, sessions, texts
 from .store.sessions import Held
 from .store.transaction import Tx
@@ -115,24 +115,33 @@ class Engine:
         return self._write([definition], command, write)
 
     def do(
-        self, session: str, command: Command, actor: Actor, *, expect: int | None = None, once: Once | None = None
+        self,
+        session: str,
+        command: Command,
+        actor: Actor,
+        *,
+        kind: str | None = None,
+        expect: int | None = None,
+        once: Once | None = None,
     ) -> Future[Done]:
-        """Carry a command out. `expect` is the position the caller has read.
+        """Carry a command out. `expect` is the position the caller has read; a session not of `kind` is not found.
 
         Raises, through the future: NotFound, Stale, WrongState, NotAllowed, KeyReused, and what the kind refuses with.
         """
         random = secrets.token_bytes(32)
 
-        def command_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> Done:
+        def command_in(tx: Tx, definition: Kind, held: Held, now: datetime) -> Done:
+            if kind is not None and definition.name != kind:
+                raise errors.NotFound()
             if once and (stored := self._writing.stored(tx, once, now)) is not None:
-                return self._writing.done(tx, kind, held, (), actor, now, answer=stored[1])
-            role = self._holding.role(tx, kind, held, actor, now)
+                return self._writing.done(tx, definition, held, (), actor, now, answer=stored[1])
+            role = self._holding.role(tx, definition, held, actor, now)
             if expect is not None and expect != held.session.seq:
                 raise errors.Stale(position=held.session.position)
-            move = kind.lifecycle.move(held.session.state, command.verb)
+            move = definition.lifecycle.move(held.session.state, command.verb)
             if role not in move.roles:
                 raise errors.NotAllowed()
-            return self._writing.decide(tx, kind, held, command, actor, role, move, now, random, once)
+            return self._writing.decide(tx, definition, held, command, actor, role, move, now, random, once)
 
         return self._write(self.kinds.values(), command, lambda tx: self._after_due(tx, session, command_in))
 
@@ -256,6 +265,29 @@ class Engine:
             session,
             actor,
             lambda tx, kind, held, role, now: reading.newest(tx, kind, held, actor, role, before=before, limit=limit),
+        )
+
+    def selected(
+        self,
+        session: str,
+        actor: Actor,
+        types: Collection[str],
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        newest: bool = True,
+    ) -> Future[Selection]:
+        """Events of some types between two positions, in order and untold, for an application's own figures.
+
+        Where there are more than `limit`, the last ones; the first ones when `newest` is false.
+        """
+        return self._reading(
+            session,
+            actor,
+            lambda tx, kind, held, role, now: reading.selected(
+                tx, kind, held, actor, role, now, types=types, after=after, before=before, limit=limit, newest=newest
+            ),
         )
 
     def at(self, session: str, actor: Actor, seq: int) -> Future[Seen]:

@@ -9,6 +9,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from . import errors, secret
 from .access import Access
 from .clock import Clock, SystemClock
@@ -41,6 +43,7 @@ class App:
     templates: str = ""
     home: str = ""
     create: str = ""
+    demo: str = ""
 
 
 def applications(names: Sequence[str] = ()) -> tuple[App, ...]:
@@ -68,19 +71,27 @@ def applications(names: Sequence[str] = ()) -> tuple[App, ...]:
 class Installation:
     """One Sitting: store, engine, live, access, models and worker, built from its settings.
 
+    `clock`, `models`, `apps` and `store` replace what the settings would give.
+
     Raises:
         Misuse: a setting, the secret or the database is wrong.
     """
 
     def __init__(
-        self, settings: Settings, *, clock: Clock | None = None, models: Any = None, apps: Sequence[App] | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        models: Any = None,
+        apps: Sequence[App] | None = None,
+        store: Store | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.apps = tuple(apps) if apps is not None else applications(settings.applications)
         self.kinds = {kind.name: kind for app in self.apps for kind in app.kinds}
         self.secret = secret.load(settings)
-        self.store = Store(settings.database_url)
+        self.store = store or Store(settings.database_url)
         try:
             migrate.upgrade(self.store)
             self.epoch = migrate.epoch(self.store)
@@ -99,6 +110,11 @@ class Installation:
         """The worker of this process; started by who serves or works."""
         return Worker(self.engine, models=self.models)
 
+    @cached_property
+    def signing_key(self) -> Ed25519PrivateKey:
+        """What bundles and exports are signed with."""
+        return Ed25519PrivateKey.from_private_bytes(self.secret.derive("bundles"))
+
     def app_of(self, kind: str) -> App | None:
         """The application a kind belongs to."""
         return next((app for app in self.apps if any(known.name == kind for known in app.kinds)), None)
@@ -108,6 +124,7 @@ class Installation:
         if "worker" in self.__dict__:
             self.worker.stop()
         self.engine.close()
+        self.access.close()
         self.models.close()
         self.store.close()
 

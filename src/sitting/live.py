@@ -35,7 +35,7 @@ class Hints(Protocol):
         """Call back, on any thread, with each session another process has published; `""` after a reconnect."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Topic:
     """One followed session. `seq` and `version` are the last ones seen here, only to notice that they moved."""
 
@@ -51,8 +51,12 @@ class Live:
     """The wake hub of one process. `heads` gives `{session: (seq, version)}`, `epoch` a counter of revocations."""
 
     def __init__(
-        self, heads: Callable[[Sequence[str]], Future[Mapping[str, tuple[int, int]]]],
-        epoch: Callable[[], Future[int]] | None = None, *, hints: Hints | None = None, every: float = 1.0,
+        self,
+        heads: Callable[[Sequence[str]], Future[Mapping[str, tuple[int, int]]]],
+        epoch: Callable[[], Future[int]] | None = None,
+        *,
+        hints: Hints | None = None,
+        every: float = 1.0,
     ) -> None:
         self._heads = heads
         self._epoch = epoch
@@ -179,7 +183,7 @@ class Live:
                 continue
             try:
                 await self._sweep(list(self._topics))
-            except Exception as error:  # noqa: BLE001 - whatever the store says, the next sweep asks again
+            except Exception as error:  # whatever the store says, the next sweep asks again
                 log.warning("sweep failed", error=type(error).__name__)
 
     async def _sweep(self, sessions: list[str]) -> None:
@@ -189,7 +193,9 @@ class Live:
                 self._access = epoch
                 self._revoked()
         for start in range(0, len(sessions), HEADS_AT_ONCE):
-            asked = {id: topic.tick for id in sessions[start : start + HEADS_AT_ONCE] if (topic := self._topics.get(id))}
+            asked = {
+                id: topic.tick for id in sessions[start : start + HEADS_AT_ONCE] if (topic := self._topics.get(id))
+            }
             heads = await asyncio.shield(asyncio.wrap_future(self._heads(list(asked))))
             for session, tick in asked.items():
                 topic, head = self._topics.get(session), heads.get(session, (0, 0))

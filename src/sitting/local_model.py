@@ -187,7 +187,8 @@ class Runtime:
         if not url:
             self._end()
             raise errors.ModelFault("The local model did not start. Run `sitting model install` again.")
-        return Address(url=url + "/v1", key=key, proxied=False)
+        # It notices that a caller has hung up when it next writes; reporting its progress, it writes at each batch.
+        return Address(url=url + "/v1", key=key, proxied=False, options={"return_progress": True})
 
     def close(self) -> None:
         """End the process. Taken without the lock when a start hangs: ending the process is what frees the lock."""

@@ -71,6 +71,14 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """A session with some of its events, untold. The application that asked decides what of them it shows."""
+
+    seen: Seen
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
 class TurnSeen:
     """How a turn stands: `running`, `completed`, `cancelled`, `failed` or `interrupted`, and where its last event is."""
 
@@ -208,6 +216,26 @@ def newest(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, *, before: i
     """The newest events below a position, newest first."""
     upto = journal.LAST if before is None else before
     return _page(tx, kind, held, actor, role, journal.newest(tx, held.session.id, before=upto, limit=limit))
+
+
+def selected(
+    tx: Tx,
+    kind: Kind,
+    held: Held,
+    actor: Actor,
+    role: str,
+    now: datetime,
+    *,
+    types: Collection[str],
+    after: int,
+    before: int | None,
+    limit: int,
+    newest: bool,
+) -> Selection:
+    """Events of some types between two positions, in order: the last ones there are, or the first."""
+    upto = journal.LAST if before is None else before
+    records = journal.chosen(tx, held.session.id, types=types, after=after, before=upto, limit=limit, newest=newest)
+    return Selection(seen(kind, held, actor, role, now), tuple(journal.event(record) for record in records))
 
 
 def replay(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, now: datetime, *, seq: int) -> Seen:

@@ -164,7 +164,7 @@ def _smallest_number(schema: Mapping[str, Any], *, whole: bool) -> int | float:
     """Zero when it is allowed, else the allowed number next to it."""
     low = max(schema.get("minimum", -_FAR), schema.get("exclusiveMinimum", -_FAR))
     high = min(schema.get("maximum", _FAR), schema.get("exclusiveMaximum", _FAR))
-    step = schema.get("multipleOf") or (1 if whole else (high - low) / 2 if high - low < 1 else 1)
+    step = schema.get("multipleOf") or (1 if whole else min(1, (high - low) / 2) or 1)
     number: int | float = 0
     if low > 0 or schema.get("exclusiveMinimum") == low == 0:
         number = math.ceil(low / step) * step

@@ -269,7 +269,9 @@ class Worker:
 
     def _failed(self, kind: Kind, job: Job, room: Room, error: Exception) -> None:
         code = error.code if isinstance(error, errors.SittingError) else "failed"
-        log.warning("a job failed", job=job.id, purpose=job.purpose, attempt=job.attempt, code=code, error=type(error).__name__)
+        log.warning(
+            "a job failed", job=job.id, purpose=job.purpose, attempt=job.attempt, code=code, error=type(error).__name__
+        )
         try:
             if job.attempt <= job.retries:
                 wait = BACKOFF_SECONDS[min(job.attempt, len(BACKOFF_SECONDS)) - 1]
@@ -298,5 +300,3 @@ class Worker:
     def _open_rooms(self) -> list[Room]:
         with self._lock:
             return list(self._rooms.values())
-
-

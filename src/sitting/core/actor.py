@@ -17,13 +17,15 @@ class Actor:
     """The one who asks, as the edge has proved it.
 
     `space` is where a user belongs; `roles` are the user's roles in that space; `credentials` are names of further
-    proofs the request carries (`link:<sha256>`), each of which may hold a grant of its own.
+    proofs the request carries (`link:<sha256>`), each of which may hold a grant of its own; `scopes` is what the proof
+    is good for: `*` everything, `read` no change. The edge holds to it; roles know nothing of it.
     """
 
     id: str
     space: str = ""
     roles: frozenset[str] = field(default_factory=frozenset)
     credentials: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset({"*"})
 
     def __post_init__(self) -> None:
         if not ACTOR.fullmatch(self.id):
@@ -32,6 +34,10 @@ class Actor:
     @property
     def is_user(self) -> bool:
         return self.id.startswith("user:")
+
+    @property
+    def may_write(self) -> bool:
+        return "*" in self.scopes
 
     @property
     def is_system(self) -> bool:

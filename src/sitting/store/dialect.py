@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pysqlite3
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 from .. import errors
@@ -20,6 +20,7 @@ from .. import errors
 SQLITE_BUSY_MS = 10_000
 _SQLITE_FLOOR = (3, 51, 3)
 _SQLITE_MENDED = {(3, 50, 7), (3, 44, 6)}
+_SCHEMA_LOCK = 0x5171_9600
 _POSTGRES_AGAIN = {"40001", "40P01", "23505", "55P03"}
 
 
@@ -79,6 +80,12 @@ def begin_write(engine: Engine) -> str:
 def begin_read(engine: Engine) -> str:
     """One snapshot for all statements of a read."""
     return "BEGIN" if is_sqlite(engine) else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+def lock_schema(connection: Connection) -> None:
+    """Inside a transaction: let nobody else change tables until it ends. On SQLite its write lock does so already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _SCHEMA_LOCK})
 
 
 def again(error: BaseException) -> bool:

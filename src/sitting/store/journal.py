@@ -91,11 +91,25 @@ def every(tx: Tx, session: str, *, upto: int = LAST) -> Iterator[Record]:
 
 def newest(tx: Tx, session: str, *, types: Collection[str] = (), before: int = LAST, limit: int = PAGE) -> list[Record]:
     """Records of some types (or all) below a position, newest first."""
-    wanted = select(*_COLUMNS).where(events.c.session == session, events.c.seq < before)
+    return chosen(tx, session, types=types, before=before, limit=limit, newest=True)[::-1]
+
+
+def chosen(
+    tx: Tx,
+    session: str,
+    *,
+    types: Collection[str] = (),
+    after: int = 0,
+    before: int = LAST,
+    limit: int = PAGE,
+    newest: bool,
+) -> list[Record]:
+    """Records of some types (or all) between two positions, in order: the last ones there are, or the first."""
+    wanted = select(*_COLUMNS).where(events.c.session == session, events.c.seq > after, events.c.seq < before)
     if types:
         wanted = wanted.where(events.c.type.in_(sorted(types)))
-    rows = tx.all(wanted.order_by(events.c.seq.desc()).limit(limit))
-    return _with_parts(tx, session, rows[::-1])[::-1]
+    rows = tx.all(wanted.order_by(events.c.seq.desc() if newest else events.c.seq).limit(limit))
+    return _with_parts(tx, session, rows[::-1] if newest else rows)
 
 
 def event(record: Record) -> Event:

@@ -233,6 +233,11 @@ def granted(tx: Tx, grantee: str) -> list[tuple[str, str, datetime | None]]:
     ]
 
 
+def every(tx: Tx) -> list[str]:
+    """The ids of all sessions, erased ones included, oldest first."""
+    return [id for (id,) in tx.all(select(sessions.c.id).order_by(sessions.c.created_at, sessions.c.id))]
+
+
 def due(tx: Tx, *, limit: int) -> list[tuple[str, datetime]]:
     """The sessions whose deadlines come first."""
     return [(id, from_text(at)) for id, at in tx.all(_DUE, limit_=limit)]

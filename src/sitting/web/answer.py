@@ -83,7 +83,12 @@ def page(
         token, fresh = deps.form_token(request)
     signed_in = caller is not None and caller.actor.is_user
     common = {
-        "nav": state.nav, "path": request.url.path, "version": state.version, "flash": [], "csrf_token": token,
+        "nav": state.nav,
+        "path": request.url.path,
+        "status": status,
+        "version": state.version,
+        "flash": [],
+        "csrf_token": token,
         "actor": {"id": caller.actor.id, "name": caller.name} if caller is not None and signed_in else None,
     }
     environment: Environment = state.templates
@@ -97,7 +102,13 @@ render = page
 
 
 def respond(
-    request: Request, value: Any, name: str, *, status: int = 200, headers: Mapping[str, str] = NO_HEADERS, **context: Any
+    request: Request,
+    value: Any,
+    name: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] = NO_HEADERS,
+    **context: Any,
 ) -> Response:
     """The page for people, else the value as JSON."""
     vary = {"Vary": "Accept", **headers}

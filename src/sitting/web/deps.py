@@ -94,7 +94,9 @@ async def caller(request: Request) -> Caller:
     access = installation(request).access
     if (token := _bearer(request)) is not None:
         found = Caller(await settle(access.by_token(token)), None)
-    elif (value := cookie(request, SIGN_IN)) is not None and (signed_in := await _signed_in(request, value)) is not None:
+    elif (value := cookie(request, SIGN_IN)) is not None and (
+        signed_in := await _signed_in(request, value)
+    ) is not None:
         found = signed_in
     else:
         path_id = request.path_params.get("id")
@@ -123,8 +125,11 @@ async def maybe(request: Request) -> Caller | None:
 async def actor(request: Request) -> Actor:
     """The caller's actor; a change asked for with a cookie must come from our own page. Raises CsrfFailed."""
     found = await caller(request)
-    if request.method not in _SAFE and found.csrf is not None:
-        await check_csrf(request, found.csrf)
+    if request.method not in _SAFE:
+        if not found.actor.may_write:
+            raise errors.NotAllowed("This token may only read.")
+        if found.csrf is not None:
+            await check_csrf(request, found.csrf)
     return found.actor
 
 
@@ -321,7 +326,7 @@ def expected(request: Request) -> int | None:
         raise errors.Stale()
     found = _POSITION.fullmatch(value)
     if found is None:
-        raise BadRequest("If-Match names one position, such as \"1.42\".")
+        raise BadRequest('If-Match names one position, such as "1.42".')
     if int(found[1]) != installation(request).engine.epoch:
         raise errors.Stale()
     return int(found[2])
@@ -357,17 +362,21 @@ def cookie(request: Request, name: str) -> str | None:
 
 
 def set_cookie(response: Response, request: Request, name: str, value: str, *, max_age: int | None = None) -> None:
-    """A cookie that scripts cannot read and other sites cannot send with a change. No `max_age`: until the browser ends."""
+    """A cookie that scripts cannot read and other sites cannot send with a change. No `max_age`: this visit only."""
     response.set_cookie(
-        cookie_name(request, name), value, max_age=max_age, path="/", secure=_secure(request), httponly=True, samesite="lax"
+        cookie_name(request, name),
+        value,
+        max_age=max_age,
+        path="/",
+        secure=_secure(request),
+        httponly=True,
+        samesite="lax",
     )
 
 
 def drop_cookie(response: Response, request: Request, name: str) -> None:
     """Take a cookie back."""
-    response.delete_cookie(
-        cookie_name(request, name), path="/", secure=_secure(request), httponly=True, samesite="lax"
-    )
+    response.delete_cookie(cookie_name(request, name), path="/", secure=_secure(request), httponly=True, samesite="lax")
 
 
 def base_url(request: Request) -> str:

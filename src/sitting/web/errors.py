@@ -7,12 +7,13 @@ reference that also stands in the log; neither holds anything the request or the
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -33,11 +34,28 @@ _RETRY_SECONDS = 2
 
 
 STATUS: Mapping[type[Exception], int] = {
-    errors.Refusal: 400, errors.NotAuthenticated: 401, errors.NotAllowed: 403, errors.NotFound: 404,
-    MethodNotAllowed: 405, NotAcceptable: 406, RequestTimeout: 408, errors.Conflict: 409, errors.LeaseLost: 409,
-    errors.Gone: 410, errors.Stale: 412, errors.TooLarge: 413, UnsupportedMedia: 415, errors.Invalid: 422,
-    errors.Tampered: 422, errors.RateLimited: 429, errors.ModelNotConfigured: 503, errors.ModelFault: 502,
-    errors.ModelTimeout: 504, errors.StoreUnavailable: 503, errors.DiskFull: 507, errors.Fault: 503,
+    errors.Refusal: 400,
+    errors.NotAuthenticated: 401,
+    errors.NotAllowed: 403,
+    errors.NotFound: 404,
+    MethodNotAllowed: 405,
+    NotAcceptable: 406,
+    RequestTimeout: 408,
+    errors.Conflict: 409,
+    errors.LeaseLost: 409,
+    errors.Gone: 410,
+    errors.Stale: 412,
+    errors.TooLarge: 413,
+    UnsupportedMedia: 415,
+    errors.Invalid: 422,
+    errors.Tampered: 422,
+    errors.RateLimited: 429,
+    errors.ModelNotConfigured: 503,
+    errors.ModelFault: 502,
+    errors.ModelTimeout: 504,
+    errors.StoreUnavailable: 503,
+    errors.DiskFull: 507,
+    errors.Fault: 503,
 }
 
 
@@ -59,19 +77,17 @@ class Problem:
     def document(self) -> dict[str, Any]:
         """The members in the order people read them; facts never replace a member."""
         members = {
-            "type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail,
-            "code": self.code, "request_id": self.request_id,
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": self.request_id,
         }
         return {**members, **{name: value for name, value in self.facts.items() if name not in members}}
 
 
 Renderer = Callable[[Request, Problem], Response | None]
-
-
-class Routes(Protocol):
-    """What an application's routes module may define beside its router."""
-
-    PROBLEMS: Mapping[str, Renderer]
 
 
 def status_of(error: Exception) -> int:
@@ -88,9 +104,10 @@ def answer(request: Request, error: Exception) -> Response:
     if problem.status == 401 and problem.code == errors.NotAuthenticated.code and out.accepts_html(request):
         return out.redirect(f"/sign-in?next={quote(_back(request), safe='')}", headers={"Vary": "Accept"})
     for prefix, renderer in request.app.state.problems if "app" in request.scope else ():
-        if request.url.path == prefix or request.url.path.startswith(prefix.rstrip("/") + "/"):
-            if (response := renderer(request, problem)) is not None:
-                return response
+        below = request.url.path == prefix or request.url.path.startswith(prefix.rstrip("/") + "/")
+        response: Response | None = renderer(request, problem) if below else None
+        if response is not None:
+            return response
     return rendered(request, problem)
 
 
@@ -101,8 +118,15 @@ def rendered(request: Request, problem: Problem) -> Response:
         return out.json(problem.document(), problem.status, headers, media_type=PROBLEM)
     what_next = [("/help/models", "How to set up a model")] if problem.code == errors.ModelNotConfigured.code else []
     return out.page(
-        request, "error.html", status=problem.status, headers=headers, title=problem.title, detail=problem.detail,
-        code=problem.code, reference=problem.request_id, what_next=[*what_next, ("/", "Home")],
+        request,
+        "error.html",
+        status=problem.status,
+        headers=headers,
+        title=problem.title,
+        detail=problem.detail,
+        code=problem.code,
+        reference=problem.request_id,
+        what_next=[*what_next, ("/", "Home")],
         retry_after=problem.facts.get("retry_after"),
     )
 
@@ -127,8 +151,14 @@ def _known(request: Request, error: Exception) -> Exception:
         return errors.Invalid(fields=found)
     if isinstance(error, HTTPException):
         known: dict[int, errors.Refusal] = {
-            401: errors.NotAuthenticated(), 403: errors.NotAllowed(), 404: NoSuchPage(), 405: MethodNotAllowed(),
-            406: NotAcceptable(), 413: errors.TooLarge(), 415: UnsupportedMedia(), 422: errors.Invalid(),
+            401: errors.NotAuthenticated(),
+            403: errors.NotAllowed(),
+            404: NoSuchPage(),
+            405: MethodNotAllowed(),
+            406: NotAcceptable(),
+            413: errors.TooLarge(),
+            415: UnsupportedMedia(),
+            422: errors.Invalid(),
         }
         return known.get(error.status_code, BadRequest()) if error.status_code < 500 else error
     return error
@@ -138,10 +168,12 @@ def _problem(request: Request, error: Exception) -> Problem:
     request_id = str(getattr(request.state, "request_id", ""))
     status = status_of(error)
     if not isinstance(error, errors.SittingError) or status == 500:
-        _record(error, request_id)
+        record(error, request_id)
         return Problem(500, "INTERNAL", "Something went wrong here. The reference finds it in the log.", request_id)
     if isinstance(error, errors.Fault):
         log.warning("fault", code=error.code, error=type(error).__name__, request_id=request_id)
+        if isinstance(error, errors.StoreUnavailable | errors.DiskFull) and "app" in request.scope:
+            request.app.state.fault_at = time.monotonic()
     return Problem(status, error.code, error.message, request_id, error.facts, _headers(request, error, status))
 
 
@@ -162,7 +194,8 @@ def _allowed(request: Request) -> list[str]:
     """Every method some route has for this path; the framework names those of the first route only."""
     routes = request.app.router.routes
     return [
-        method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
 
@@ -174,7 +207,10 @@ def _back(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def _record(error: BaseException, request_id: str) -> None:
+def record(error: BaseException, request_id: str) -> None:
     """Where it broke, without the message: it may quote what a caller or the database said."""
-    trail = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    trail = [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
     log.error("unexpected", error=type(error).__name__, trail=trail[-12:], request_id=request_id)

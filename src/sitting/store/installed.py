@@ -1,0 +1,34 @@
+"""The few values an installation keeps about itself: `format`, `epoch`, `access`, `signed_in_at`."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Text, bindparam, cast, insert, select, update
+
+from .schema import installation
+from .transaction import Hot, Tx
+
+FORMAT, EPOCH, ACCESS, SIGNED_IN_AT = "format", "epoch", "access", "signed_in_at"
+
+_VALUE = Hot(select(installation.c.value).where(installation.c.name == bindparam("name_")))
+
+
+def value(tx: Tx, name: str) -> str | None:
+    """A value, or None where it was never written."""
+    row = tx.one(_VALUE, name_=name)
+    return None if row is None else str(row[0])
+
+
+def number(tx: Tx, name: str) -> int:
+    """A value that counts; 0 where it was never written."""
+    return int(value(tx, name) or 0)
+
+
+def add(tx: Tx, name: str, amount: int = 1) -> None:
+    """Count on, so that of two transactions at once neither is lost."""
+    more = cast(cast(installation.c.value, BigInteger) + amount, Text)
+    tx.run(update(installation).where(installation.c.name == name).values(value=more))
+
+
+def note(tx: Tx, name: str, value: str) -> None:
+    """Write a value for the first time."""
+    tx.run(insert(installation).values(name=name, value=value))

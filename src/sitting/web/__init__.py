@@ -1,0 +1,116 @@
+"""The web edge: FastAPI and Starlette over one installation.
+
+`create_app` puts together the door, `/v1`, the generic pages and the applications' own routes. Loading this package is
+what loads the web frameworks; nothing below it does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from .. import __version__
+from ..installation import App, Installation
+from . import answer, api, errors, openapi, pages, signin
+from .door import Door
+from .refusals import NoSuchPage
+from .stream import Streams
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+_YEAR = "public, max-age=31536000, immutable"
+
+
+def create_app(installation: Installation) -> FastAPI:
+    """The application that answers for an installation. Whoever made the installation starts and closes it."""
+    modules = [import_module(app.routes) for app in installation.apps if app.routes]
+    app = FastAPI(
+        title="Sitting",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=_serving,
+    )
+    _set_state(app, installation, modules)
+    app.router.routes.extend(
+        [
+            *api.ROUTES,
+            Route("/static/{name}", _static, methods=["GET"]),
+            Route("/openapi.json", _openapi, methods=["GET"]),
+        ]
+    )
+    for module in (signin, *modules, pages):
+        app.include_router(module.router)
+    errors.install(app)
+    settings = installation.settings
+    limits = {**api.BODY_LIMITS}
+    for module in modules:
+        limits.update(getattr(module, "BODY_LIMITS", {}))
+    app.add_middleware(
+        Door,
+        body_limit=settings.body_limit,
+        request_seconds=settings.request_seconds,
+        allowed_hosts=settings.allowed_hosts,
+        limits=[(re.compile(pattern), limit) for pattern, limit in limits.items()],
+    )
+    return app
+
+
+def _set_state(app: FastAPI, installation: Installation, modules: list[ModuleType]) -> None:
+    """What handlers find in `request.app.state`."""
+    state = app.state
+    state.installation = installation
+    state.version = __version__
+    state.streams = Streams(installation.live, drain_seconds=installation.settings.drain_seconds)
+    state.templates = answer.environment([_templates(known) for known in installation.apps if known.templates])
+    state.nav = [(known.home, known.title) for known in installation.apps if known.home]
+    problems: dict[str, Any] = {}
+    for module in modules:
+        problems.update(getattr(module, "PROBLEMS", {}))
+    state.problems = sorted(problems.items(), key=lambda item: -len(item[0]))
+    state.kind_of = OrderedDict()
+    state.fault_at = float("-inf")
+
+
+def _templates(app: App) -> Path:
+    """The folder of an application's templates, beside the module its routes are in."""
+    package = app.routes.rpartition(".")[0]
+    return Path(str(files(package) / app.templates))
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI) -> AsyncIterator[None]:
+    async with app.state.installation.live.serving():
+        yield
+
+
+async def _static(request: Request) -> Response:
+    """One of our own files. The address carries a hash of the content, so it may be kept for a year."""
+    name = request.path_params["name"]
+    path = answer.STATIC / name
+    if not _NAME.fullmatch(name) or not path.is_file():
+        raise NoSuchPage
+    headers = {"Cache-Control": _YEAR if "v" in request.query_params else "no-cache"}
+    return FileResponse(path, headers=headers)
+
+
+async def _openapi(request: Request) -> Response:
+    """The OpenAPI document, made once."""
+    state = request.app.state
+    if not hasattr(state, "openapi"):
+        kinds: Mapping[str, Any] = state.installation.kinds
+        state.openapi = openapi.document(kinds, request.app.routes, version=state.version)
+    return answer.json(state.openapi)

@@ -1,0 +1,434 @@
+"""Live streams: the journal as it grows, and the text of turns while it is written.
+
+A follower is one position in one journal: read after it, write, else wait for a wake or a second. It attaches before
+the first read and never keeps a queue, so there is no gap between history and now, nothing twice, and memory does not
+grow when a reader is slow. Who reads is asked again at every read: a role that was taken away ends the stream. The
+first write holds the headers, `retry`, the position and a comment. A model, a slow reader or a full disk delay nobody
+else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from .. import errors
+from ..core.actor import Actor
+from ..engine import Engine
+from ..live import Live, Topic
+from ..reading import Page, TextPage
+from . import deps, frames, metrics, poll
+from .deps import Who
+from .frames import Chunk, Position
+from .refusals import NotAcceptable
+
+T = TypeVar("T")
+log = structlog.get_logger("sitting.live")
+FIRST_PAGE = 100
+PAGE = 200
+STALL_SECONDS = 30.0
+HEARTBEAT_SECONDS = 15.0
+PROOF_SECONDS = 15.0
+TEXT_SECONDS = 1.0
+AGE_SECONDS = 600.0
+STREAMS_PER_ACTOR = 2_000
+NO_HEADERS: Mapping[str, str] = {}
+More = Callable[[int], Awaitable[Mapping[str, Any]]]
+
+
+class Streams:
+    """The open streams of one process: how many whose, what they read together, and whether they must leave."""
+
+    def __init__(self, live: Live, *, drain_seconds: float = 5.0) -> None:
+        self.live = live
+        self.draining = False
+        self.drain_ms = int(drain_seconds * 1000)
+        self._open: Counter[str] = Counter()
+        self._reads: dict[Hashable, asyncio.Task[Any]] = {}
+
+    @contextmanager
+    def entered(self, actor: str) -> Iterator[None]:
+        """Count one stream. Raises RateLimited when this actor has too many; never while draining."""
+        if self._open[actor] >= STREAMS_PER_ACTOR and not self.draining:
+            raise errors.RateLimited("Too many open streams.", retry_after=5)
+        self._open[actor] += 1
+        metrics.STREAMS.inc()
+        try:
+            yield
+        finally:
+            metrics.STREAMS.dec()
+            self._open[actor] -= 1
+            if not self._open[actor]:
+                del self._open[actor]
+
+    async def together(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """One read for all who ask the same at the same tick, and of the same right. One who leaves stops nobody."""
+        task = self._reads.get(key)
+        if task is None:
+            task = self._reads[key] = asyncio.ensure_future(_run(read))
+            task.add_done_callback(lambda done: self._read(key, done))
+        result: T = await asyncio.shield(task)
+        return result
+
+    def drain(self) -> None:
+        """Every stream says `bye` and ends."""
+        self.draining = True
+        self.live.wake_all()
+
+    def _read(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        del self._reads[key]
+        if not task.cancelled():
+            task.exception()
+
+
+class Stalled(Exception):
+    """The reader takes nothing any more."""
+
+
+class Out:
+    """Where a stream writes to. A reader that accepts nothing for 30 s is cut off; its position lets it return."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._send = send
+        self._abort: Callable[[], None] = scope.get("extensions", {}).get("sitting.abort", {}).get("call", lambda: None)
+        self.started = False
+        self.wrote_at = time.monotonic()
+
+    async def start(self, headers: Mapping[str, str]) -> None:
+        """The status line and headers; they leave with the first block."""
+        listed = [(b"content-type", b"text/event-stream; charset=utf-8")]
+        listed += [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in {**frames.HEADERS, **headers}.items()
+        ]
+        self.started = True
+        await self._send({"type": "http.response.start", "status": 200, "headers": listed})
+
+    async def write(self, data: bytes, *, last: bool = False) -> None:
+        """Raises Stalled."""
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        except TimeoutError:
+            metrics.STALLED.inc()
+            self._abort()
+            raise Stalled from None
+        self.wrote_at = time.monotonic()
+
+
+class EventStream(Response):
+    """A response that lives. What can still be refused is refused before the first byte, as any other answer."""
+
+    actor: Actor
+
+    def __init__(self, request: Request, session: str, who: Who, *, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        super().__init__(None, 200)
+        self.request, self.session, self.who, self.extra = request, session, who, headers
+        self.engine: Engine = request.app.state.installation.engine
+        self.live: Live = request.app.state.installation.live
+        self.streams: Streams = request.app.state.streams
+        self.tick = -1
+        self.access = -1
+        self.proved_at = self.began_at = time.monotonic()
+        self.beat = HEARTBEAT_SECONDS * frames.spread(800, 1150) / 1000
+        self.age = AGE_SECONDS * frames.spread(900, 1100) / 1000
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self.actor = await self.who(self.request)
+        watch = asyncio.ensure_future(_left(receive, task))
+        try:
+            with self.streams.entered(self.actor.id), self.live.follow(self.session, self.actor.id) as topic:
+                await self._guarded(scope, receive, send, topic)
+        except asyncio.CancelledError:
+            if not watch.done() or watch.cancelled():
+                raise
+            task.uncancel()
+        except Stalled:
+            log.info("stream stalled", session=self.session)
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send, topic: Topic) -> None:
+        """Run; trouble after the first byte becomes a frame, since the status is out."""
+        out = Out(scope, send)
+        self.note(topic)
+        try:
+            if not await self.run(out, topic):
+                await Response(status_code=204)(scope, receive, send)
+                return
+        except (errors.NotFound, errors.NotAuthenticated, errors.NotAllowed):
+            if not out.started:
+                raise
+            await out.write(frames.bye("access"))
+        except errors.SittingError as error:
+            if not out.started:
+                raise
+            await out.write(_fault(error.code, error.message))
+        except (Stalled, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            if not out.started:
+                raise
+            log.error("stream failed", session=self.session, error=type(error).__name__)
+            await out.write(_fault("INTERNAL", "Something went wrong here."))
+        await out.write(b"", last=True)
+
+    async def run(self, out: Out, topic: Topic) -> bool:
+        """Follow until there is nothing more to follow; False when there was nothing from the start."""
+        raise NotImplementedError
+
+    def note(self, topic: Topic) -> None:
+        """Remember what has been heard of. Always before a read."""
+        self.tick, self.access = topic.tick, self.live.access
+
+    async def parked(self, out: Out, topic: Topic, *, at_most: float, beat: bytes) -> bool:
+        """Wait for a wake and keep the line warm; False when this stream must leave. Asks who reads when it is time."""
+        now = time.monotonic()
+        rest = min(out.wrote_at + self.beat, self.began_at + self.age, self.proved_at + PROOF_SECONDS) - now
+        await self.live.wait(topic, self.tick, min(rest, at_most))
+        now = time.monotonic()
+        if self.streams.draining or now >= self.began_at + self.age:
+            reason = "drain" if self.streams.draining else "rotation"
+            await out.write(frames.bye(reason, within_ms=self.streams.drain_ms))
+            return False
+        if now >= out.wrote_at + self.beat:
+            await out.write(beat)
+        if self.access != self.live.access or now >= self.proved_at + PROOF_SECONDS:
+            self.access = self.live.access
+            self.proved_at = now
+            self.actor = await deps.asked_again(self.request, self.who)
+        return True
+
+
+class JournalStream(EventStream):
+    """A session's events, and the text of the turns that run."""
+
+    def __init__(
+        self,
+        request: Request,
+        session: str,
+        who: Who,
+        cursor: Position | None,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> None:
+        super().__init__(request, session, who, headers=headers)
+        self.cursor = cursor
+        self.seq = 0
+        self.turns: dict[str, int] = {}
+        self.says_beat = request.query_params.get("hb") == "event"
+
+    async def run(self, out: Out, topic: Topic) -> bool:
+        chunk, reset = await self._first(topic)
+        page = chunk.page
+        head = Position(page.session.epoch, page.session.seq)
+        if page.closed and self.seq == head.seq and not reset:
+            return False
+        await out.start({"Session-Head": str(head), **self.extra})
+        opening = frames.opening(f"{head.epoch}.{self.seq}", f"head={head} oldest={head.epoch}.1")
+        await out.write(opening + reset + self._taken(chunk))
+        while True:
+            if written := await self._turn_frames(page, topic):
+                await out.write(written)
+            if page.closed and self.seq >= page.session.seq:
+                await out.write(frames.frame({"head": page.session.position}, event="end", id=page.session.position))
+                return True
+            if self.seq >= page.session.seq:
+                at_most = TEXT_SECONDS if page.turns else AGE_SECONDS
+                if not await self.parked(out, topic, at_most=at_most, beat=self._beat(page)):
+                    return True
+            elif self.streams.draining:
+                await out.write(frames.bye("drain", within_ms=self.streams.drain_ms))
+                return True
+            self.note(topic)
+            try:
+                chunk = await self._read(topic, self.seq, PAGE)
+            except errors.Gone:
+                chunk, again = await self._replaced(topic, "ahead")
+                await out.write(again)
+            page = chunk.page
+            if data := self._taken(chunk):
+                await out.write(data)
+
+    async def _first(self, topic: Topic) -> tuple[Chunk, bytes]:
+        """The first page, and the `reset` frame when the reader's position is not one of this history."""
+        cursor = self.cursor
+        if cursor is None:
+            newest = await self._read(topic, 0, 1)
+            self.seq = newest.page.session.seq
+            return await self._read(topic, self.seq, FIRST_PAGE), b""
+        if cursor.epoch not in (0, self.engine.epoch):
+            return await self._replaced(topic, "epoch")
+        self.seq = cursor.seq
+        try:
+            return await self._read(topic, self.seq, FIRST_PAGE), b""
+        except errors.Gone:
+            return await self._replaced(topic, "ahead")
+
+    async def _replaced(self, topic: Topic, reason: str) -> tuple[Chunk, bytes]:
+        """Tell the reader that its history is not this one, and where this one goes on."""
+        newest = (await self._read(topic, 0, 1)).page.session
+        self.seq = newest.seq
+        data = {
+            "reason": reason,
+            "oldest": f"{newest.epoch}.1",
+            "head": newest.position,
+            "state": f"/v1/sessions/{self.session}",
+        }
+        return await self._read(topic, self.seq, FIRST_PAGE), frames.frame(data, event="reset", id=newest.position)
+
+    async def _read(self, topic: Topic, after: int, limit: int) -> Chunk:
+        actor, session = self.actor, self.session
+
+        async def read() -> Chunk:
+            return frames.chunk(
+                await deps.settle(self.engine.events(session, actor, after=after, limit=limit)), after=after
+            )
+
+        try:
+            return await self.streams.together((topic, self.tick, actor, after, limit), read)
+        except LookupError:
+            metrics.GAPS.inc()
+            raise
+
+    def _taken(self, chunk: Chunk) -> bytes:
+        """The chunk's frames; the position moves with them."""
+        if chunk.last > self.seq:
+            metrics.EVENTS.inc(chunk.last - self.seq)
+            self.seq = chunk.last
+        return chunk.data
+
+    async def _turn_frames(self, page: Page, topic: Topic) -> bytes:
+        """What running turns have written since, and `done` for those whose last event has been sent."""
+        written = []
+        for turn in page.turns:
+            have = self.turns.get(turn.id)
+            key = (topic, self.tick, self.actor, turn.id, have or 0)
+            read = await self.streams.together(key, lambda id=turn.id, off=have or 0: self._text(id, off))  # type: ignore[misc]
+            if read.ended:
+                continue
+            if have is None:
+                written.append(frames.frame({"turn": turn.id, "off": 0, "text": read.text}, event="snapshot"))
+            elif read.text:
+                written.append(frames.frame({"turn": turn.id, "off": have, "text": read.text}, event="token"))
+            self.turns[turn.id] = (have or 0) + len(read.text)
+        for id in set(self.turns) - {turn.id for turn in page.turns}:
+            seen = await deps.settle(self.engine.turn(self.session, id, self.actor))
+            if seen.seq is not None and seen.seq <= self.seq:
+                del self.turns[id]
+                written.append(frames.frame({"turn": id, "status": seen.status, "seq": seen.seq}, event="done"))
+        return b"".join(written)
+
+    async def _text(self, turn: str, after: int) -> TextPage:
+        return await deps.settle(self.engine.text(self.session, turn, self.actor, after=after))
+
+    def _beat(self, page: Page) -> bytes:
+        if self.says_beat:
+            return frames.frame({}, event="hb", id=f"{page.session.epoch}.{self.seq}")
+        return frames.HEARTBEAT
+
+
+class TurnStream(EventStream):
+    """One turn's text from an offset to its end. What was sent, joined, is the text that is stored."""
+
+    def __init__(
+        self,
+        request: Request,
+        session: str,
+        turn: str,
+        who: Who,
+        after: int,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        more: More | None = None,
+    ) -> None:
+        super().__init__(request, session, who, headers=headers)
+        self.turn, self.off, self.more = turn, after, more
+
+    async def run(self, out: Out, topic: Topic) -> bool:
+        text = await self._read()
+        await out.start(self.extra)
+        await out.write(frames.opening(f"{self.turn}.{self.off}", f"turn={self.turn}"))
+        while True:
+            if text.text:
+                self.off += len(text.text)
+                await out.write(frames.frame({"content": text.text}, event="token", id=f"{self.turn}.{self.off}"))
+            if text.ended:
+                data = {"turn": self.turn, "status": text.status, "seq": text.seq}
+                if self.more is not None and text.seq is not None:
+                    data.update(await self.more(text.seq))
+                await out.write(frames.frame(data, event="done", id=f"{self.turn}.{frames.END}"))
+                return True
+            if not await self.parked(out, topic, at_most=TEXT_SECONDS, beat=frames.HEARTBEAT):
+                return True
+            self.note(topic)
+            text = await self._read()
+
+    async def _read(self) -> TextPage:
+        return await deps.settle(self.engine.text(self.session, self.turn, self.actor, after=self.off))
+
+
+async def _run(read: Callable[[], Awaitable[T]]) -> T:
+    return await read()
+
+
+async def _left(receive: Receive, task: asyncio.Task[Any]) -> None:
+    """Cancel the stream when its reader goes; only `receive` ever tells."""
+    while (await receive())["type"] != "http.disconnect":
+        continue
+    task.cancel()
+
+
+def _fault(code: str, message: str) -> bytes:
+    retry = frames.spread(1000, 3000)
+    return frames.frame({"code": code, "message": message, "retry": retry}, event="fault", retry=retry)
+
+
+# Routes
+
+
+async def events(request: Request, session: str, who: Who = deps.actor) -> Response:
+    """A session's events: `text/event-stream` when Accept names it, else JSON. GET and HEAD. Raises NotAcceptable."""
+    accept = request.headers.get("accept", "*/*")
+    if "text/event-stream" in accept and request.method == "GET":
+        return JournalStream(request, session, who, frames.journal_cursor(request))
+    if not any(name in accept for name in ("*/*", "application/*", "application/json")):
+        raise NotAcceptable()
+    return await poll.events(request, session, who)
+
+
+async def turn(
+    request: Request, session: str, turn: str, who: Who = deps.actor, *, more: More | None = None
+) -> Response:
+    """A turn's text as it is written. `more` adds to `done`, given the position of the turn's last event."""
+    after = frames.turn_cursor(request, turn)
+    if after is None:
+        installation = request.app.state.installation
+        seen = await deps.settle(installation.engine.turn(session, turn, await who(request)))
+        if seen.seq is None:
+            raise errors.InvalidCursor()
+        return Response(status_code=204)
+    return TurnStream(request, session, turn, who, after, more=more)
+
+
+def turn_response(
+    request: Request,
+    session: str,
+    turn: str,
+    who: Who = deps.actor,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
+    more: More | None = None,
+) -> Response:
+    """The same stream from its start, as the answer to the request that began the turn."""
+    return TurnStream(request, session, turn, who, 0, headers=headers, more=more)

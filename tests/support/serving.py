@@ -1,0 +1,91 @@
+"""A real server in a thread of this process: real store, engine, worker and sockets, on a free port."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from sitting.config import Settings
+from sitting.core.actor import Actor
+from sitting.core.kind import Kind
+from sitting.installation import App, Installation
+from sitting.web import create_app
+from sitting.web.server import Server
+from tests.support import toy
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server and who may speak to it."""
+
+    installation: Installation
+    server: Server
+    url: str
+
+    def person(self, name: str = "Ada", *, roles: Sequence[str] = ("member",), scopes: Sequence[str] = ("*",)) -> Person:
+        """An account of the default space with an API token."""
+        access = self.installation.access
+        account = access.create_account(name, roles=tuple(roles)).result()
+        token, id = access.create_token(account, "test", scopes=tuple(scopes)).result()
+        return Person(access.by_token(token).result(), token, id, self.url)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a bearer token."""
+
+    actor: Actor
+    token: str
+    token_id: str
+    url: str
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client that sends the token."""
+        return httpx.Client(base_url=self.url, headers=dict(self.headers), timeout=10, **options)
+
+
+@contextmanager
+def installed(path: Path, *, kinds: Sequence[Kind] = (toy.KIND,), **settings: Any) -> Iterator[Installation]:
+    """An installation of its own, with the toy kind."""
+    app = App(name="toy", title="Toy", description="A notebook.", kinds=tuple(kinds))
+    chosen = Settings(**{"data": path, "model": "scripted", "port": 0, "drain_seconds": 1, **settings})
+    with Installation(chosen, apps=(app,)) as installation:
+        yield installation
+
+
+@contextmanager
+def served(path: Path, *, work: bool = True, **options: Any) -> Iterator[Served]:
+    """A server that answers until the block ends."""
+    with installed(path, **options) as installation:
+        if work:
+            installation.worker.start()
+        with running(installation) as server:
+            yield Served(installation, server, server.url)
+
+
+@contextmanager
+def running(installation: Installation) -> Iterator[Server]:
+    """Serve an installation; raises when the server does not end by itself."""
+    ready = threading.Event()
+    server = Server(create_app(installation), installation.settings, on_ready=lambda url: ready.set())
+    thread = threading.Thread(target=server.run, name="test-server", daemon=True)
+    thread.start()
+    try:
+        if not ready.wait(20):
+            raise TimeoutError("the server did not start")
+        yield server
+    finally:
+        server.stop()
+        thread.join(20)
+        if thread.is_alive():
+            raise TimeoutError("the server did not stop")
