@@ -89,11 +89,13 @@ class Access:
 
         def make(tx: Tx) -> str | None:
             self._ensure(tx)
-            if installed.value(tx, installed.SIGNED_IN_AT) is not None or people.any_password(tx):
-                return None
-            return self._add_link(tx, LOCAL, DEFAULT_SPACE, FIRST_LINK_SECONDS)
+            return self._add_link(tx, LOCAL, DEFAULT_SPACE, FIRST_LINK_SECONDS) if _is_new(tx) else None
 
         return self._store.write(make).result()
+
+    def is_new(self) -> Future[bool]:
+        """Whether nobody has ever signed in and nobody could with a password."""
+        return self._store.read(_is_new)
 
     def _ensure(self, tx: Tx) -> None:
         now = self._clock.now()
@@ -429,6 +431,10 @@ class Access:
         """Only to who may come in can a proof be given. Raises NotFound."""
         if self._account(tx, account).disabled or not people.is_member(tx, space, account):
             raise errors.NotFound("Account not found")
+
+
+def _is_new(tx: Tx) -> bool:
+    return installed.value(tx, installed.SIGNED_IN_AT) is None and not people.any_password(tx)
 
 
 def _proved(proof: Proof | None) -> Proof:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -22,9 +24,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from . import errors
 from .core import chain, strict
-from .core.actor import Actor
+from .core.actor import ACTOR, Actor
+from .core.event import MAX_EVENT_BYTES, OWNER, TYPE, from_text, to_text
 from .core.kind import Kind
-from .core.session import Session
+from .core.session import ID, Session
 from .engine import Engine, Journal
 from .reading import refolded
 from .store import Store, journal, sessions
@@ -33,11 +36,14 @@ from .store.transaction import Tx
 FORMAT = "sitting.bundle/1"
 MAX_BYTES = 256 * 1024 * 1024
 _NAMES = ("manifest.json", "journal.jsonl", "signature")
+_DEPTH = strict.MAX_DEPTH * 2  # what a session may hold stands some levels down in a record
+_ROLE = re.compile(r"[A-Za-z0-9:_.-]{1,64}")
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a journal is whole. `seq` is the first bad place; `checked` counts events, `withheld` those without content."""
+    """Whether a journal is whole. `seq` is the first bad place; `checked` counts events, `withheld` those not shown."""
 
     session: str
     ok: bool
@@ -120,10 +126,10 @@ def export(engine: Engine, session: str, actor: Actor, key: Ed25519PrivateKey) -
 def read(raw: bytes) -> tuple[dict[str, Any], list[chain.Record], Verdict]:
     """Open and check a bundle: its manifest, its records, and the verdict on chain and signature. Raises Invalid."""
     files = _files(raw)
-    manifest = strict.loads(files["manifest.json"])
+    manifest = strict.loads(files["manifest.json"], depth=_DEPTH)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise errors.Invalid(f"This is not a bundle of the format {FORMAT}.")
-    records = [unpacked(strict.loads(line)) for line in files["journal.jsonl"].splitlines() if line]
+    records = [unpacked(strict.loads(line, depth=_DEPTH)) for line in files["journal.jsonl"].splitlines() if line]
     verdict = verify_records(str(manifest.get("session")), records)
     if verdict.ok and (verdict.head, verdict.checked) != (manifest.get("head"), manifest.get("seq")):
         verdict = Verdict(
@@ -145,6 +151,8 @@ def bring_in(engine: Engine, raw: bytes, actor: Actor) -> Future[Session]:
         raise errors.Tampered(f"The bundle does not verify: {verdict.reason}.", seq=verdict.seq)
     if verdict.withheld or not records or any(not part.owner for record in records for part in record.parts):
         raise errors.Invalid("A bundle with withheld events can be verified, but not brought in.")
+    if not ID.fullmatch(verdict.session) or not all(map(_is_ours, records)) or _goes_back(records):
+        raise errors.Invalid("No journal is written like the one in this bundle.")
     return engine.adopt(str(manifest.get("kind")), verdict.session, records, actor)
 
 
@@ -160,10 +168,9 @@ def verify_document(document: Any) -> Verdict:
         raise errors.Invalid("This is not an export of a session.")
     signature = document.get("signature")
     rest = {name: value for name, value in document.items() if name != "signature"}
-    records = [
-        unpacked(item.get("record")) if isinstance(item, dict) else unpacked(item) for item in document["events"]
-    ]
-    session = str((document.get("session") or {}).get("id", ""))
+    records = [unpacked(item.get("record") if isinstance(item, dict) else None) for item in document["events"]]
+    named = document.get("session")
+    session = str(named.get("id", "")) if isinstance(named, dict) else ""
     verdict = verify_records(session, records)
     if not verdict.ok:
         return verdict
@@ -184,7 +191,7 @@ def verify_file(raw: bytes) -> Verdict:
     """Check a file that came out of the house: a bundle or a JSON export. Raises Invalid."""
     if raw.startswith(b"PK"):
         return read(raw)[2]
-    return verify_document(strict.loads(raw))
+    return verify_document(strict.loads(raw, depth=_DEPTH))
 
 
 def public(key: Ed25519PrivateKey) -> str:
@@ -193,9 +200,17 @@ def public(key: Ed25519PrivateKey) -> str:
 
 
 def _verify(tx: Tx, kinds: Mapping[str, Kind], id: str, epoch: int) -> Verdict:
-    held = sessions.load(tx, id, epoch=epoch)
-    if held is None:
+    if not ID.fullmatch(id) or sessions.version(tx, id) is None:
         raise errors.NotFound()
+    try:
+        return _checked(tx, kinds, id, epoch)
+    except _UNREADABLE as error:
+        return Verdict(id, False, 0, "", f"what is stored cannot be read ({type(error).__name__})")
+
+
+def _checked(tx: Tx, kinds: Mapping[str, Kind], id: str, epoch: int) -> Verdict:
+    held = sessions.load(tx, id, epoch=epoch)
+    assert held is not None, "its version was just read in this transaction"
     verdict = verify_records(id, journal.every(tx, id))
     if not verdict.ok:
         return verdict
@@ -214,6 +229,27 @@ def _verify(tx: Tx, kinds: Mapping[str, Kind], id: str, epoch: int) -> Verdict:
     if not reason:
         return verdict
     return Verdict(id, False, verdict.checked, verdict.head, reason, held.session.seq, verdict.withheld)
+
+
+def _is_ours(record: chain.Record) -> bool:
+    """Whether an engine could have written this record: every name in its form, nothing twice, not too large."""
+    owners = [part.owner for part in record.parts]
+    texts = [record.data or "", *(part.text or "" for part in record.parts)]
+    try:
+        in_time = to_text(from_text(record.at)) == record.at
+    except (ValueError, OverflowError):
+        return False
+    return (
+        in_time
+        and bool(TYPE.fullmatch(record.type) and ACTOR.fullmatch(record.actor) and _ROLE.fullmatch(record.role))
+        and len(set(owners)) == len(owners)
+        and all(OWNER.fullmatch(owner) for owner in owners)
+        and sum(len(text.encode()) for text in texts) <= MAX_EVENT_BYTES
+    )
+
+
+def _goes_back(records: list[chain.Record]) -> bool:
+    return any(after.at < before.at for before, after in pairwise(records))
 
 
 def _filled(items: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -252,7 +288,8 @@ def _files(raw: bytes) -> dict[str, bytes]:
             ):
                 raise errors.Invalid("This is not a bundle.")
             return {info.filename: _limited(archive, info) for info in infos}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
+    except Exception:
+        # Whatever the library makes of a broken archive: it has no single error for that.
         raise errors.Invalid("This is not a bundle.") from None
 
 

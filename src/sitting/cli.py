@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from . import errors
+from . import apps, errors
 
 EXITS: tuple[tuple[type[errors.SittingError], int], ...] = (
     (errors.Tampered, 7),
@@ -458,10 +459,8 @@ def _sentence(error: errors.SittingError) -> str:
 
 
 def _add_applications() -> None:
-    """The applications' own commands, for the word on the command line that is not one of ours."""
-    from .installation import applications
-
-    for application in applications():
-        if application.cli:
-            module, _, attribute = application.cli.partition(":")
-            app.add_typer(getattr(import_module(module), attribute or "app"), name=application.name)
+    """The applications' own commands, which stand beside their App; nothing else of them is loaded."""
+    for name in apps.names():
+        package = name.partition(":")[0].rpartition(".")[0]
+        if package and find_spec(f"{package}.cli") is not None:
+            app.add_typer(import_module(f"{package}.cli").app, name=package.rpartition(".")[2])

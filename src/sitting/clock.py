@@ -1,4 +1,4 @@
-"""What time it is: wall time read once, then advanced monotonically, so a step of the system's clock changes nothing."""
+"""What time it is: wall time read once, then advanced monotonically; a step of the system's clock changes nothing."""
 
 from __future__ import annotations
 

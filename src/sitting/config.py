@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from . import errors
 
@@ -112,3 +112,5 @@ def load(**overrides: object) -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         name = "SITTING_" + str(first["loc"][0]).upper() if first["loc"] else "settings"
         raise errors.Misuse(f"{name}: {first['msg']}") from None
+    except SettingsError as error:
+        raise errors.Misuse(f"A setting that must be JSON is not: {error}.") from None

@@ -8,7 +8,7 @@ Every function answers a `concurrent.futures.Future`; refusals come through it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from .clock import Clock
 from .core import chain
 from .core.actor import GUEST, MEMBER, SYSTEM, WORKER, Actor
 from .core.event import milliseconds
-from .core.kind import Command, Kind
+from .core.kind import Command, Grant, Kind
 from .core.lifecycle import CREATE, ERASE
 from .core.session import Session
 from .holding import Holding
@@ -39,6 +39,7 @@ __all__ = [
     "Once",
     "Page",
     "Seen",
+    "Selection",
     "TextPage",
     "TurnSeen",
     "Wakes",
@@ -160,7 +161,7 @@ class Engine:
                 self._writing.end_job(tx, kind, done.session, lease.job, jobs.DONE, done.events)
             return done
 
-        return self._unwrapped(self.store.write(lambda tx: self._after_due(tx, lease.session, command_in)))
+        return self.store.write(lambda tx: self._after_due(tx, lease.session, command_in))
 
     def write_text(self, lease: Lease, *, off: int, text: str) -> Future[None]:
         """Append to what a turn has written, at an offset in code points. Raises LeaseLost."""
@@ -177,9 +178,9 @@ class Engine:
         """End a job that has nothing more to report. Raises LeaseLost."""
 
         def write(tx: Tx) -> None:
+            held = self._holding.get(tx, lease.session)
             if not jobs.holds(tx, lease.session, lease.job, lease=lease.number):
                 raise errors.LeaseLost()
-            held = self._holding.get(tx, lease.session)
             jobs.end(tx, lease.session, lease.job, state=jobs.DONE, seq=held.session.seq)
             texts.forget(tx, lease.session, lease.job)
 
@@ -191,7 +192,7 @@ class Engine:
         def nothing(_tx: Tx, _kind: Kind, _held: Held, _now: datetime) -> None:
             return None
 
-        return self._unwrapped(self.store.write(lambda tx: self._after_due(tx, session, nothing)))
+        return self.store.write(lambda tx: self._after_due(tx, session, nothing))
 
     def erase(self, session: str, actor: Actor) -> Future[None]:
         """Destroy every personal part and the folded state, free the key, keep the hashes. The id stays taken."""
@@ -208,10 +209,11 @@ class Engine:
             jobs.forget(tx, session)
             sessions.forget_answers(tx, session=session)
             sessions.erase(tx, session, version=held.version + 1, now=now)
-            tx.staged.pop(session, None)
-            tx.after_commit(lambda: self._forgotten(session, held.version + 1))
+            gone = Held(Session(session, kind.name, ""), held.version + 1, held.head, {}, erased=True)
+            tx.staged[session] = gone
+            tx.after_commit(lambda: self._writing.committed(gone, False))
 
-        erased = self._unwrapped(self.store.write(lambda tx: self._after_due(tx, session, erase_in)))
+        erased = self.store.write(lambda tx: self._after_due(tx, session, erase_in))
         return _then(erased, lambda _: self._outside.submit(self.store.truncate_log))
 
     def adopt(self, kind: str, id: str, records: list[chain.Record], actor: Actor) -> Future[Session]:
@@ -221,14 +223,10 @@ class Engine:
         def write(tx: Tx) -> Session:
             if sessions.version(tx, id) is not None:
                 raise errors.KeyTaken("A session with this id exists here, or did.")
-            session = Session(id, kind, actor.space, epoch=self.epoch)
-            for record in records:
-                session = definition.after(session, journal.event(record))
-            held = Held(session, 1, records[-1].hash, {})
-            self._writing.save(tx, definition, None, held, records)
-            if definition.owner:
-                sessions.give(tx, id, [reading.owner_grant(definition, actor)])
-            tx.staged.pop(id, None)
+            session = _folded(definition, Session(id, kind, actor.space, epoch=self.epoch), records)
+            owner = {actor.id: (definition.owner, None)} if definition.owner else {}
+            self._writing.save(tx, definition, None, Held(session, 1, records[-1].hash, owner), records)
+            sessions.give(tx, id, [Grant(grantee, role) for grantee, (role, _) in owner.items()])
             return session
 
         return self.store.write(write)
@@ -322,13 +320,14 @@ class Engine:
 
         def read(tx: Tx) -> Listing | tuple[str, ...]:
             now = milliseconds(self.clock.now())
-            ids, total = sessions.listed(tx, reading.wanted(definition, actor, where))
+            ids, total = sessions.listed(tx, reading.wanted(definition, actor, where, now))
             found = [self._holding.get(tx, id) for id in ids]
             if late := tuple(held.session.id for held in found if _is_late(definition, held.session, now)):
                 return late
             items = (
-                reading.seen(definition, held, actor, self._holding.role(tx, definition, held, actor, now), now)
+                reading.seen(definition, held, actor, role, now)
                 for held in found
+                if (role := self._holding.role_or_none(tx, definition, held, actor, now)) is not None
             )
             return Listing(tuple(items), total)
 
@@ -365,17 +364,17 @@ class Engine:
         )
         around = next(matching, None)
         if around is None:
-            return self._unwrapped(self.store.write(write))
+            return self.store.write(write)
 
         def outside() -> Done:
             with around(self.installed, command):
-                done: Done = self._unwrapped(self.store.write(write)).result()
+                done: Done = self.store.write(write).result()
                 return done
 
         return self._outside.submit(outside)
 
     def _after_due(self, tx: Tx, id: str, then: Callable[[Tx, Kind, Held, datetime], T]) -> T | errors.Refusal:
-        """Fire what is due, then the rest. A refusal of the rest is returned, not raised, when the clock did something."""
+        """Fire what is due, then the rest. When the clock did something, its refusal is returned, not raised."""
         held = self._holding.get(tx, id)
         kind = self.kinds[held.session.kind]
         now = milliseconds(self.clock.now())
@@ -412,27 +411,23 @@ class Engine:
             except errors.Refusal as refusal:
                 return refusal
 
-        return _then(
-            self.store.read(read), lambda value: self._unwrapped(self.store.write(refused)) if value is _LATE else None
-        )
-
-    def _forgotten(self, id: str, version: int) -> None:
-        self._holding.forget(id)
-        self._writing.wakes.wake(id, 0, version)
+        return _then(self.store.read(read), lambda value: self.store.write(refused) if value is _LATE else None)
 
     def _truncate_later(self) -> None:
         self._outside.submit(self.store.truncate_log)
 
-    @staticmethod
-    def _unwrapped(future: Future[Any]) -> Future[Any]:
-        """A future whose returned refusal is raised."""
 
-        def raised(value: Any) -> Future[Any] | None:
-            if isinstance(value, errors.Refusal):
-                raise value
-            return None
-
-        return _then(future, raised)
+def _folded(kind: Kind, session: Session, records: Iterable[chain.Record]) -> Session:
+    """The session that foreign records give, when it is one that the kind can live with. Raises Invalid."""
+    try:
+        for record in records:
+            session = kind.after(session, journal.event(record))
+        if session.state in kind.lifecycle.states:
+            kind.due(session), kind.search(session)
+            return session
+    except Exception as error:
+        raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.") from error
+    raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.")
 
 
 def _is_late(kind: Kind, session: Session, now: datetime) -> bool:

@@ -14,11 +14,13 @@ from threading import Lock
 from . import errors
 from .core.actor import SYSTEM, Actor
 from .core.kind import Kind
+from .core.session import ID
 from .store import sessions
 from .store.sessions import Held
 from .store.transaction import Tx
 
 CACHED_SESSIONS = 2048
+MAX_SUBJECTS = 8  # how far a role is inherited, also where sessions are about each other in a circle
 
 
 class Holding:
@@ -32,7 +34,7 @@ class Holding:
 
     def get(self, tx: Tx, id: str) -> Held:
         """The session as stored: from memory when its version is still the stored one. Raises NotFound."""
-        version = sessions.version(tx, id)
+        version = sessions.version(tx, id) if ID.fullmatch(id) else None
         if version is None:
             raise errors.NotFound()
         held: Held | None = tx.staged.get(id) or self._cache.get(id)
@@ -57,11 +59,6 @@ class Holding:
             if len(self._cache) > CACHED_SESSIONS:
                 self._cache.popitem(last=False)
 
-    def forget(self, id: str) -> None:
-        """Drop a session that was erased."""
-        with self._lock:
-            self._cache.pop(id, None)
-
     def role(self, tx: Tx, kind: Kind, held: Held, actor: Actor, now: datetime) -> str:
         """The actor's role in a session. Raises NotFound when there is none, as for a session that does not exist."""
         role = self.role_or_none(tx, kind, held, actor, now)
@@ -73,18 +70,28 @@ class Holding:
         """An own grant, else a credential's, else the standing in the space, else the role in the subject."""
         if actor.is_system:
             return SYSTEM
-        session = held.session
-        if actor.is_user and actor.space != session.space:
-            return None
-        for grantee in (actor.id, *actor.credentials):
-            role, until = held.grants.get(grantee, (None, None))
-            if role is not None and (until is None or until > now):
+        for _ in range(MAX_SUBJECTS):
+            session = held.session
+            if actor.is_user and actor.space != session.space:
+                return None
+            role = _own_role(kind, held, actor, now)
+            if role is not None or not (kind.inherits and session.subject):
                 return role
-        if actor.is_user:
-            for space_role, role in kind.standing.items():
-                if space_role in actor.roles:
-                    return role
-        if kind.inherits and session.subject and sessions.version(tx, session.subject) is not None:
-            parent = self.get(tx, session.subject)
-            return self.role_or_none(tx, self.kinds[parent.session.kind], parent, actor, now)
+            try:
+                held = self.get(tx, session.subject)
+            except errors.NotFound:
+                return None
+            kind = self.kinds[held.session.kind]
         return None
+
+
+def _own_role(kind: Kind, held: Held, actor: Actor, now: datetime) -> str | None:
+    for grantee in (actor.id, *actor.credentials):
+        role, until = held.grants.get(grantee, (None, None))
+        if role is not None and (until is None or until > now):
+            return role
+    if actor.is_user:
+        for space_role, role in kind.standing.items():
+            if space_role in actor.roles:
+                return role
+    return None

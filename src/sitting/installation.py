@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from . import errors, secret
+from . import apps, errors, secret
 from .access import Access
 from .clock import Clock, SystemClock
 from .config import Settings
@@ -22,16 +21,14 @@ from .model import Models
 from .store import Store, migrate, sessions
 from .worker import Worker
 
-BUILT_IN = ("sitting.apps.interview.app:APP",)
-GROUP = "sitting.apps"
-
 
 @dataclass(frozen=True)
 class App:
     """An application: its kinds, and by dotted name the parts that only some processes load.
 
-    `routes` names a module with `router` (a FastAPI router), `cli` one with `app` (a Typer), `templates` a folder in
-    the application's package. `home` is where its pages start, `create` where its form is.
+    `routes` names a module with `router` (a FastAPI router), `templates` a folder beside that module, `demo` a
+    function that plays the application. `home` is where its pages start, `create` where its form is, and `pages` where a session
+    of a kind has its own page: kind -> an address with `{id}` in it. Kinds without one have the generic page.
     """
 
     name: str
@@ -39,11 +36,11 @@ class App:
     description: str
     kinds: tuple[Kind, ...]
     routes: str = ""
-    cli: str = ""
     templates: str = ""
     home: str = ""
     create: str = ""
     demo: str = ""
+    pages: Mapping[str, str] = field(default_factory=dict)
 
 
 def applications(names: Sequence[str] = ()) -> tuple[App, ...]:
@@ -53,11 +50,10 @@ def applications(names: Sequence[str] = ()) -> tuple[App, ...]:
         Misuse: one cannot be found, is no App, or two use one name.
     """
     found: dict[str, App] = {}
-    loaders = [(name, _by_name(name)) for name in (*BUILT_IN, *names)]
-    loaders += [(point.value, point.load) for point in entry_points(group=GROUP)]
-    for name, load in loaders:
+    for name in (*apps.names(), *names):
+        module, _, attribute = name.partition(":")
         try:
-            app = load()
+            app = getattr(import_module(module), attribute or "APP")
         except (ImportError, AttributeError) as error:
             raise errors.Misuse(f"The application {name} cannot be loaded: {error}") from error
         if not isinstance(app, App):
@@ -138,7 +134,3 @@ class Installation:
         """What kinds' facts may know of this installation."""
         return {"settings": self.settings, "models": self.models, "link_key": self.secret.derive("links")}
 
-
-def _by_name(name: str) -> Callable[[], Any]:
-    module, _, attribute = name.partition(":")
-    return lambda: getattr(import_module(module), attribute or "APP")

@@ -28,8 +28,8 @@ T = TypeVar("T")
 MIN_PASSWORD, MAX_PASSWORD = 10, 256
 ATTEMPT_SECONDS = 900
 MAX_WAITING = 16
+MAX_KEYS = 10_000
 _THREADS = 2
-_MAX_KEYS = 10_000
 
 
 class Attempts:
@@ -53,7 +53,7 @@ class Attempts:
             for key in limits:
                 self._times[key] = [*recent[key], now]
                 self._times.move_to_end(key)
-            while len(self._times) > _MAX_KEYS:
+            while len(self._times) > MAX_KEYS:
                 self._times.popitem(last=False)
 
     def give_back(self, keys: Iterable[str]) -> None:

@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from . import errors
-from .core import chain
+from .core import chain, strict
 from .core.actor import Actor
 from .core.event import Event
-from .core.kind import Final, Grant, Kind
-from .core.session import Session
+from .core.kind import Final, Kind
+from .core.session import ID, Session
 from .store import jobs, journal, sessions, texts
 from .store.sessions import Held
 from .store.transaction import Tx
@@ -38,7 +38,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Seen:
-    """A session as one actor sees it. `people` are grants as (actor, role); `allowed` the verbs open to this role now."""
+    """A session as one actor sees it. `people` are grants as (actor, role), `allowed` the verbs this role has now."""
 
     session: Session
     role: str
@@ -80,7 +80,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class TurnSeen:
-    """How a turn stands: `running`, `completed`, `cancelled`, `failed` or `interrupted`, and where its last event is."""
+    """How a turn stands (`running`, `completed`, `cancelled`, `failed`, `interrupted`), and where its last event is."""
 
     id: str
     purpose: str
@@ -189,8 +189,8 @@ def seen(kind: Kind, held: Held, actor: Actor, role: str, now: datetime) -> Seen
     people = tuple(
         sorted(
             (grantee, role)
-            for grantee, (role, _) in held.grants.items()
-            if ":" in grantee and not grantee.startswith("link:")
+            for grantee, (role, until) in held.grants.items()
+            if ":" in grantee and not grantee.startswith("link:") and (until is None or until > now)
         )
     )
     return Seen(
@@ -281,26 +281,22 @@ def refolded(tx: Tx, kind: Kind, session: Session, *, upto: int = journal.LAST) 
     return blank
 
 
-def wanted(kind: Kind, actor: Actor, where: Where) -> sessions.Wanted:
-    """The question to the store for a list."""
+def wanted(kind: Kind, actor: Actor, where: Where, now: datetime) -> sessions.Wanted:
+    """The question to the store for a list. Raises Invalid."""
     standing = any(role in actor.roles for role in kind.standing) or actor.is_system
     return sessions.Wanted(
         kind=kind.name,
         space=actor.space,
         grantee=actor.id,
+        now=now,
         everything=standing and not where.mine,
         inherited=kind.inherits,
-        state=where.state,
-        q=where.q,
-        subject=where.subject,
+        state=strict.text(where.state, "state"),
+        q=strict.text(where.q, "q"),
+        subject=strict.text(where.subject, "subject"),
         limit=where.limit,
         offset=where.offset,
     )
-
-
-def owner_grant(kind: Kind, actor: Actor) -> Grant:
-    """The role of one who brings a session in."""
-    return Grant(actor.id, kind.owner)
 
 
 def _page(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, records: list[chain.Record]) -> Page:
@@ -312,15 +308,14 @@ def _page(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, records: list
 
 
 def _heard(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str) -> jobs.Job:
-    job = jobs.one(tx, held.session.id, id)
+    job = jobs.one(tx, held.session.id, id) if ID.fullmatch(id) else None
     if job is None or not job.heard_by(kind.audience(held.session, actor, role)):
         raise errors.NotFound("Turn not found")
     return job
 
 
 def _final_text(tx: Tx, kind: Kind, session: str, job: jobs.Job) -> str:
-    if job.end_seq is None:
-        return ""
+    assert job.end_seq is not None, "an ended job knows the event that ended it"
     records = journal.records(tx, session, after=job.end_seq - 1, limit=1)
     final: Final | None = kind.final(journal.event(records[0])) if records else None
     return final.text if final is not None and final.turn == job.id else ""

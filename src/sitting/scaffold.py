@@ -45,6 +45,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from sitting import Actor, Ask, Command, Decision, Event, Fact, Grant, Kind, Lifecycle, Move, Session
+from sitting.core.event import to_text
 
 
 class Create(Command):
@@ -113,7 +114,7 @@ def view(session: Session, audience: str, now: datetime) -> dict[str, Any]:
 def tell(event: Event, audience: str) -> dict[str, Any] | None:
     """One event as JSON, or None when this audience may only see the position move."""
     text = {"text": event.part(event.actor).get("text", "")} if event.type == "added" else {}
-    return {"seq": event.seq, "type": event.type, "ts": event.at.isoformat(), "data": {**event.data, **text}}
+    return {"seq": event.seq, "type": event.type, "ts": to_text(event.at), "data": {**event.data, **text}}
 
 
 KIND = Kind(

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -29,6 +29,8 @@ LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
 FLUSH_SECONDS = 0.05
 POLL_SECONDS = 1.0
+TIDY_SECONDS = 600.0
+DEADLINES = 100
 BACKOFF_SECONDS = (1.0, 4.0, 15.0, 60.0)
 INTERRUPTED = "interrupted"
 
@@ -125,8 +127,9 @@ class Room:
 class Worker:
     """Runs the jobs of one engine's kinds, a few at once, and the deadlines of all its sessions."""
 
-    def __init__(self, engine: Engine, *, models: Any, threads: int = 8) -> None:
+    def __init__(self, engine: Engine, *, models: Any, threads: int = 8, renew_seconds: float = RENEW_SECONDS) -> None:
         self._engine = engine
+        self._renew_seconds = renew_seconds
         self._models = models
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="job")
@@ -134,7 +137,8 @@ class Worker:
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._stopping = threading.Event()
-        self._deferred: dict[str, float] = {}
+        self._deferred: dict[str, datetime] = {}
+        self._tidied_at = datetime.min.replace(tzinfo=UTC)
         self._running = [
             threading.Thread(target=self._loop, name="worker", daemon=True),
             threading.Thread(target=self._pulse, name="worker-pulse", daemon=True),
@@ -148,7 +152,7 @@ class Worker:
             thread.start()
 
     def stop(self, *, seconds: float = 2.0) -> None:
-        """Take no more jobs, ask the running ones to end, and let go of the leases of those that do not."""
+        """Take no more jobs, ask the running ones to end, and let go of the leases of those that have not reported."""
         self._stopping.set()
         self._news.set()
         for thread in self._running:
@@ -161,18 +165,16 @@ class Worker:
         while self._open_rooms() and time.monotonic() < until:
             self._news.clear()
             self._news.wait(0.05)
-        now = self._engine.clock.now()
-        for room in self._open_rooms():
-            lease = room.lease
-            self._engine.store.write(
-                lambda tx, lease=lease: jobs.release(tx, lease.session, lease.job, lease=lease.number, now=now)  # type: ignore[misc]
-            ).result()
+        self._release(room.lease for room in rooms if not room.ended)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def tick(self) -> datetime | None:
         """One round: fire what is due, take what is ready. When the next deadline falls, if any is known."""
         now = self._engine.clock.now()
         next_at = self._fire(now)
+        if now >= self._tidied_at + timedelta(seconds=TIDY_SECONDS):
+            self._engine.store.write(lambda tx: sessions.forget_answers(tx, before=now)).result()
+            self._tidied_at = now
         free = self._threads - len(self._open_rooms())
         if free > 0:
             until = now + timedelta(seconds=LEASE_SECONDS)
@@ -194,6 +196,9 @@ class Worker:
                     wait = min(wait, max(0.0, (next_at - self._engine.clock.now()).total_seconds()))
             except errors.Fault as fault:
                 log.warning("worker waits for the store", code=fault.code)
+            except Exception as error:
+                # This thread is the only one that runs what nobody asks for; it outlives every single fault.
+                log.error("a round of the worker failed", error=type(error).__name__)
             self._news.wait(wait)
 
     def _pulse(self) -> None:
@@ -203,7 +208,7 @@ class Worker:
             rooms = self._open_rooms()
             for room in rooms:
                 room.flush()
-            if time.monotonic() - renewed >= RENEW_SECONDS:
+            if time.monotonic() - renewed >= self._renew_seconds:
                 renewed = time.monotonic()
                 until = self._engine.clock.now() + timedelta(seconds=LEASE_SECONDS)
                 for room in rooms:
@@ -222,19 +227,24 @@ class Worker:
         renewed.add_done_callback(check)
 
     def _fire(self, now: datetime) -> datetime | None:
-        for id, at in self._engine.store.read(lambda tx: sessions.due(tx, limit=100)).result():
+        """Fire what is due. When there is more to do, as far as a look at the first deadlines tells."""
+        self._deferred = {id: at for id, at in self._deferred.items() if at > now}
+        wanted = DEADLINES + len(self._deferred)
+        found = self._engine.store.read(lambda tx: sessions.due(tx, limit=wanted)).result()
+        for id, at in found:
             if at > now:
                 return at
-            if self._deferred.get(id, 0.0) > time.monotonic():
+            if id in self._deferred:
                 continue
             try:
                 self._engine.fire(id).result()
-                self._deferred.pop(id, None)
-            except errors.SittingError as error:
+            except errors.Fault:
+                raise
+            except Exception as error:
                 # A kind whose deadline cannot be carried out must not keep the others waiting.
-                self._deferred[id] = time.monotonic() + BACKOFF_SECONDS[-1]
-                log.error("a deadline failed", session=id, code=error.code, reason=error.message)
-        return None
+                self._deferred[id] = now + timedelta(seconds=BACKOFF_SECONDS[-1])
+                log.error("a deadline failed", session=id, **_told(error))
+        return now if len(found) == wanted else None
 
     def _begin(self, job: Job) -> None:
         def read(tx: Any) -> tuple[Session, str] | None:
@@ -269,9 +279,7 @@ class Worker:
 
     def _failed(self, kind: Kind, job: Job, room: Room, error: Exception) -> None:
         code = error.code if isinstance(error, errors.SittingError) else "failed"
-        log.warning(
-            "a job failed", job=job.id, purpose=job.purpose, attempt=job.attempt, code=code, error=type(error).__name__
-        )
+        log.warning("a job failed", job=job.id, purpose=job.purpose, attempt=job.attempt, **_told(error))
         try:
             if job.attempt <= job.retries:
                 wait = BACKOFF_SECONDS[min(job.attempt, len(BACKOFF_SECONDS)) - 1]
@@ -281,15 +289,35 @@ class Worker:
                 ).result()
             else:
                 self._end(kind, job, room, code)
-        except errors.SittingError as problem:
-            log.error("a job could not be ended; its lease will run out", job=job.id, code=problem.code)
+        except errors.LeaseLost:
+            log.info("a job was cancelled or taken over", job=job.id, purpose=job.purpose)
+        except Exception as problem:
+            log.error("a job could not be ended; its lease will run out", job=job.id, **_told(problem))
 
     def _end(self, kind: Kind, job: Job, room: Room, reason: str) -> None:
-        """End a job that cannot go on, by the kind's own command when it has one."""
+        """End a job that cannot go on, by the kind's own command when it has one and the session still takes it."""
         if job.purpose in kind.interrupted:
-            room.report(kind.interrupted[job.purpose](job.id, room.written(), reason), last=True)
-        else:
-            self._engine.finish(room.lease).result()
+            try:
+                room.report(kind.interrupted[job.purpose](job.id, room.written(), reason), last=True)
+                return
+            except errors.LeaseLost:
+                raise
+            except errors.Refusal as refusal:
+                log.warning("a session took no word of its job's end", job=job.id, **_told(refusal))
+        self._engine.finish(room.lease).result()
+
+    def _release(self, leases: Iterable[Lease]) -> None:
+        """Have leases run out now, so that another worker need not wait for it."""
+        held, now = list(leases), self._engine.clock.now()
+
+        def write(tx: Any) -> None:
+            for lease in held:
+                jobs.release(tx, lease.session, lease.job, lease=lease.number, now=now)
+
+        try:
+            self._engine.store.write(write).result()
+        except errors.Fault as fault:
+            log.warning("leases could not be let go; they will run out", code=fault.code)
 
     def _cancel(self, job: str) -> None:
         with self._lock:
@@ -300,3 +328,10 @@ class Worker:
     def _open_rooms(self) -> list[Room]:
         with self._lock:
             return list(self._rooms.values())
+
+
+def _told(error: Exception) -> dict[str, str]:
+    """What a log may say of an error: a message of our own holds no content, another's may."""
+    if isinstance(error, errors.SittingError):
+        return {"code": error.code, "reason": error.message}
+    return {"error": type(error).__name__}

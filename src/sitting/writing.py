@@ -17,10 +17,10 @@ from . import errors, reading
 from .clock import Clock
 from .core import chain
 from .core.actor import CLOCK, SYSTEM, Actor
-from .core.event import MAX_EVENT_BYTES, TYPE, Event, Fact, milliseconds, to_text
+from .core.event import MAX_EVENT_BYTES, OWNER, TYPE, Event, Fact, milliseconds, to_text
 from .core.kind import Ask, Command, Decision, Kind
 from .core.lifecycle import Move
-from .core.session import Session
+from .core.session import ID, Session
 from .holding import Holding
 from .reading import Done, Facts
 from .store import jobs, journal, sessions, texts
@@ -98,7 +98,8 @@ class Writing:
         if not held.session.seq:
             self._check_new(tx, kind, after.session)
         id = after.session.id
-        after = replace(after, grants=_granted(held.grants, decision))
+        if decision.grants:
+            after = replace(after, grants=_granted(held.grants, decision))
         self.save(tx, kind, held if held.session.seq else None, after, records)
         sessions.give(tx, id, decision.grants)
         self._queue(tx, kind, after.session, decision, events)
@@ -146,34 +147,28 @@ class Writing:
         return Held(session, held.version + 1, head, held.grants), records, tuple(events)
 
     def _check_new(self, tx: Tx, kind: Kind, session: Session) -> None:
-        if not session.seq:
-            raise errors.Misuse(f"Kind {kind.name}: 'create' decided no event.")
+        if not ID.fullmatch(session.id):
+            raise errors.Misuse(f"Kind {kind.name}: not an id: {session.id!r}")
         if sessions.version(tx, session.id) is not None:
             raise errors.KeyTaken("A session with this id exists here, or did.")
-        if (
-            session.key is not None
-            and sessions.find(tx, kind.name, session.key, scope=_scope(kind, session)) is not None
-        ):
+        self._check_key(tx, kind, session)
+
+    def _check_key(self, tx: Tx, kind: Kind, session: Session) -> None:
+        scope = _scope(kind, session)
+        if session.key is not None and sessions.find(tx, kind.name, session.key, scope=scope) is not None:
             raise errors.KeyTaken()
 
     def save(self, tx: Tx, kind: Kind, before: Held | None, after: Held, records: list[chain.Record]) -> None:
         session = after.session
-        if before is not None and session.key != before.session.key and session.key is not None:
-            if sessions.find(tx, kind.name, session.key, scope=_scope(kind, session)) is not None:
-                raise errors.KeyTaken()
+        if before is not None and session.key != before.session.key:
+            self._check_key(tx, kind, session)
         due = kind.due(session)
-        changed = before is None or session.data is not before.session.data
         sessions.save(
-            tx,
-            before,
-            after,
-            due_at=due.at if due else None,
-            search=kind.search(session).casefold() if changed else "",
-            key_scope=_scope(kind, session),
+            tx, before, after, due_at=due.at if due else None, search=kind.search, key_scope=_scope(kind, session)
         )
         journal.append(tx, session.id, records)
         tx.staged[session.id] = after
-        tx.after_commit(lambda: self._committed(after, bool(due)))
+        tx.after_commit(lambda: self.committed(after, bool(due)))
 
     def _queue(self, tx: Tx, kind: Kind, session: Session, decision: Decision, events: tuple[Event, ...]) -> None:
         if not (decision.jobs or decision.cancel):
@@ -204,6 +199,8 @@ class Writing:
         id = held.session.id
         journal.erase(tx, id, owners=owners)
         sessions.forget_answers(tx, session=id)
+        jobs.forget_inputs(tx, id)
+        texts.forget(tx, id)
         folded = reading.refolded(tx, kind, held.session)
         after = replace(held, session=folded, version=held.version + 1)
         self.save(tx, kind, held, after, [])
@@ -233,7 +230,7 @@ class Writing:
         audience = kind.audience(held.session, actor, role)
         return Done(held.session, events, role, audience, now, answer, answer is not None)
 
-    def _committed(self, held: Held, due: bool) -> None:
+    def committed(self, held: Held, due: bool) -> None:
         self.holding.remember(held)
         self.wakes.wake(held.session.id, held.session.seq, held.version)
         if due:
@@ -243,6 +240,8 @@ class Writing:
 def _sealed(head: bytes, session: Session, fact: Fact, *, actor: Actor, role: str, at: str) -> chain.Record:
     if not TYPE.fullmatch(fact.type):
         raise errors.Misuse(f"Not an event type: {fact.type!r}")
+    if strange := [owner for owner in fact.personal if not OWNER.fullmatch(owner)]:
+        raise errors.Misuse(f"Not an owner of personal content: {strange[0]!r}")
     salts = [secrets.token_bytes(chain.SALT_BYTES) for _ in range(1 + len(fact.personal))]
     record = chain.seal(
         head,
@@ -263,14 +262,13 @@ def _sealed(head: bytes, session: Session, fact: Fact, *, actor: Actor, role: st
 
 
 def _granted(before: Mapping[str, Any], decision: Decision) -> Mapping[str, tuple[str, datetime | None]]:
-    if not decision.grants:
-        return before
     after = dict(before)
     for grant in decision.grants:
         if grant.role is None:
             after.pop(grant.grantee, None)
         else:
-            after[grant.grantee] = (grant.role, grant.expires_at)
+            until = None if grant.expires_at is None else milliseconds(grant.expires_at)
+            after[grant.grantee] = (grant.role, until)
     return after
 
 

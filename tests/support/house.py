@@ -38,7 +38,8 @@ ROOM_OF = {file: room for rooms in FLOORS for room, files in rooms.items() for f
 # core, errors and its like only, and except for `work` and `turns` (which run in a job) touches no outside world.
 APP_MAY_IMPORT = {
     "app": FLOOR_OF["installation"],
-    "cli": FLOOR_OF["installation"],
+    "cli": FLOOR_OF["cli"],
+    "demo": FLOOR_OF["installation"],
     "edge": FLOOR_OF["web"],
     "routes": FLOOR_OF["web"],
     "service": FLOOR_OF["installation"],

@@ -17,6 +17,7 @@ from sitting.core.kind import Kind
 from sitting.installation import App, Installation
 from sitting.web import create_app
 from sitting.web.server import Server
+from sitting.web.streams import USUAL, Pace
 from tests.support import toy
 
 
@@ -28,7 +29,9 @@ class Served:
     server: Server
     url: str
 
-    def person(self, name: str = "Ada", *, roles: Sequence[str] = ("member",), scopes: Sequence[str] = ("*",)) -> Person:
+    def person(
+        self, name: str = "Ada", *, roles: Sequence[str] = ("member",), scopes: Sequence[str] = ("*",)
+    ) -> Person:
         """An account of the default space with an API token."""
         access = self.installation.access
         account = access.create_account(name, roles=tuple(roles)).result()
@@ -64,20 +67,20 @@ def installed(path: Path, *, kinds: Sequence[Kind] = (toy.KIND,), **settings: An
 
 
 @contextmanager
-def served(path: Path, *, work: bool = True, **options: Any) -> Iterator[Served]:
+def served(path: Path, *, work: bool = True, pace: Pace = USUAL, **options: Any) -> Iterator[Served]:
     """A server that answers until the block ends."""
     with installed(path, **options) as installation:
         if work:
             installation.worker.start()
-        with running(installation) as server:
+        with running(installation, pace=pace) as server:
             yield Served(installation, server, server.url)
 
 
 @contextmanager
-def running(installation: Installation) -> Iterator[Server]:
+def running(installation: Installation, *, pace: Pace = USUAL) -> Iterator[Server]:
     """Serve an installation; raises when the server does not end by itself."""
     ready = threading.Event()
-    server = Server(create_app(installation), installation.settings, on_ready=lambda url: ready.set())
+    server = Server(create_app(installation, pace=pace), installation.settings, on_ready=lambda url: ready.set())
     thread = threading.Thread(target=server.run, name="test-server", daemon=True)
     thread.start()
     try:

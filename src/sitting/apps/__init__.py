@@ -1,1 +1,20 @@
-"""The applications that come with Sitting, each a slice of its own."""
+"""The applications that come with Sitting, each a slice of its own, and where further ones are found.
+
+An application is named by its App value, `package.app:APP`. Its commands, if any, stand in `package.cli` as `app`, so
+that the command line can show them without loading anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+
+BUILT_IN = ("sitting.apps.interview.app:APP",)
+GROUP = "sitting.apps"
+
+
+def names() -> Iterator[str]:
+    """The dotted names of the built-in applications, then those of installed packages."""
+    yield from BUILT_IN
+    for point in entry_points(group=GROUP):
+        yield point.value

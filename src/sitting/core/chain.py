@@ -1,11 +1,11 @@
 """Canonical form and the hash chain. FROZEN: what this file computes can never change; golden vectors are tested.
 
-    body       = sha256(salt || JCS({type, actor, role, at, data}))              for every event, a salt of 16 bytes
-    commitment = sha256(salt || JCS(content))                                    for every personal part, a salt of its own
-    hash       = sha256(prev || JCS({v: 1, session, seq, body, parts}))          prev raw, 32 zero bytes first
+    body       = sha256(salt || JCS({type, actor, role, at, data}))          for every event, a salt of 16 bytes
+    commitment = sha256(salt || JCS(content))                                for every personal part, a salt of its own
+    hash       = sha256(prev || JCS({v: 1, session, seq, body, parts}))      prev raw, 32 zero bytes first
 
-`parts` are the sorted commitments; hashes inside JCS are lower-case hex; JCS is RFC 8785; `at` has milliseconds and `Z`.
-An event that is withheld or erased still verifies: `body` and `parts` suffice for the chain.
+`parts` are the sorted commitments; hashes inside JCS are lower-case hex; JCS is RFC 8785; `at` has milliseconds and
+`Z`. An event that is withheld or erased still verifies: `body` and `parts` suffice for the chain.
 """
 
 from __future__ import annotations
@@ -24,20 +24,24 @@ GENESIS = bytes(32)
 SALT_BYTES = 16
 
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
-# Where the standard library and RFC 8785 can differ: floats, and keys outside the Basic Multilingual Plane or beside
-# the surrogates (UTF-16 order is not code point order there). Anything that might be one of these goes to the library.
-_DIFFERS = re.compile(r"[-0-9][.eE]|[0-9][.eE]|[\ue000-\U0010ffff]|\x7f")
+# Where the standard library and RFC 8785 can differ: floats, integers beyond 2^53, lone surrogates, and keys outside
+# the Basic Multilingual Plane (UTF-16 order is not code point order there). What might be one goes to the library.
+_DIFFERS = re.compile(r"[0-9][.eE]|[0-9]{16}|[\ud800-\U0010ffff]")
+_LONG = re.compile(r"[0-9]{16}")
 
 
 def canonical(value: Any) -> str:
     """RFC 8785 text of a JSON value.
 
     Raises:
-        ValueError: the value is not I-JSON (an integer beyond 2^53, a float that is not finite, a lone surrogate).
+        ValueError: the value is not I-JSON: a number beyond 2^53, also a float that would be written like an integer,
+            one that is not finite, a lone surrogate.
     """
     text = _encode(value)
     if _DIFFERS.search(text):
-        return rfc8785.dumps(value).decode()
+        text = rfc8785.dumps(value).decode()
+        if _LONG.search(text):
+            rfc8785.dumps(json.loads(text))
     return text
 
 
@@ -97,7 +101,7 @@ def seal(
     personal: Mapping[str, Any],
     salts: Sequence[bytes],
 ) -> Record:
-    """Make the record of a new event. `salts` are 1 + len(personal) random values of 16 bytes, parts by sorted owner."""
+    """The record of a new event. `salts` are 1 + len(personal) random values of 16 bytes, parts by sorted owner."""
     text = canonical(data)
     body = salted(salts[0], body_text(type=type, actor=actor, role=role, at=at, data=text))
     parts: tuple[Part, ...] = ()
@@ -114,15 +118,20 @@ def seal(
 
 
 def fault(prev: bytes, record: Record, *, session: str, seq: int) -> str | None:
-    """What is wrong with one record at its place, in words, or None. Withheld and erased content is not a fault."""
+    """What is wrong with one record at its place, in words, or None.
+
+    Withheld and erased content is not a fault, but content goes with its salt: alone it would be believed unchecked.
+    """
     if record.seq != seq:
         return f"expected seq {seq}, found {record.seq}"
-    if record.data is not None and record.salt is not None:
-        text = body_text(type=record.type, actor=record.actor, role=record.role, at=record.at, data=record.data)
-        if salted(record.salt, text) != record.body:
+    if record.data is not None or record.salt is not None:
+        text = body_text(type=record.type, actor=record.actor, role=record.role, at=record.at, data=record.data or "")
+        if salted(record.salt or b"", text) != record.body:
             return "the event was changed"
     for part in record.parts:
-        if part.text is not None and part.salt is not None and salted(part.salt, part.text) != part.commitment:
+        if part.text is None and part.salt is None:
+            continue
+        if salted(part.salt or b"", part.text or "") != part.commitment:
             return f"the content of {part.owner} was changed"
     chained = link(prev, session=session, seq=seq, body=record.body, parts=(part.commitment for part in record.parts))
     return None if chained == record.hash else "the chain is broken"

@@ -46,8 +46,7 @@ class Event:
 
 def to_text(at: datetime) -> str:
     """An aware time as `2026-01-31T12:00:00.000Z`: UTC, milliseconds, cut not rounded."""
-    at = at.astimezone(UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def from_text(text: str) -> datetime:

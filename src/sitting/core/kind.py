@@ -32,7 +32,7 @@ class Command(BaseModel):
 
 @dataclass(frozen=True)
 class Ask:
-    """Everything `decide` may know. `random` is 32 fresh bytes; `known` comes from the kind's facts, never from outside."""
+    """All that `decide` may know. `random` is 32 fresh bytes; `known` comes from the kind's facts, not from outside."""
 
     session: Session
     command: Command
@@ -108,7 +108,7 @@ class Due:
 
 @dataclass(frozen=True)
 class Final:
-    """How a turn ended, as its last event tells it: `completed`, `cancelled`, `failed` or `interrupted`, and the whole text."""
+    """How a turn ended (`completed`, `cancelled`, `failed` or `interrupted`) and its whole text, as its event tells."""
 
     turn: str
     status: str
@@ -191,8 +191,8 @@ class Kind:
     more; `inherits` takes the roles of the session that is this one's subject. `key_scope` is `space` or
     `installation`. `interrupted` makes the command that ends a job which cannot go on, from its id, its text so far and
     a reason; `final` reads from an event how a turn ended. `parts` says whose personal content of an event an audience
-    may take along in an export (default: all of what it is told). `owner` is the role of one who brings a session in from a
-    bundle. `title`, `meters`, `needs` and `search` feed the generic pages.
+    may take along in an export (default: all of what it is told). `owner` is the role of one who brings a session in
+    from a bundle. `title`, `meters`, `needs` and `search` feed the generic pages.
 
     Raises:
         Misuse: a verb has no command, a command no verb, or names do not agree.

@@ -104,9 +104,9 @@ class Lifecycle:
 
     def _check(self) -> None:
         known = set(self.states)
-        if named := {state for move in self.moves for state in (*move.source, *move.target)} | self.final:
-            if named - known:
-                raise errors.Misuse(f"The lifecycle names unknown states: {', '.join(sorted(named - known))}.")
+        named = {state for move in self.moves for state in (*move.source, *move.target)} | self.final
+        if named - known:
+            raise errors.Misuse(f"The lifecycle names unknown states: {', '.join(sorted(named - known))}.")
         if ("", CREATE) not in self._table:
             raise errors.Misuse("The lifecycle has no move 'create'.")
         reached = set(self._table["", CREATE].target)
@@ -118,6 +118,5 @@ class Lifecycle:
         if known - reached:
             raise errors.Misuse(f"The lifecycle cannot reach: {', '.join(sorted(known - reached))}.")
         for move in self.moves:
-            if stuck := self.final & set(move.source):
-                if set(move.target) - stuck:
-                    raise errors.Misuse(f"The move '{move.verb}' leaves a final state.")
+            if (stuck := self.final & set(move.source)) and set(move.target) - stuck:
+                raise errors.Misuse(f"The move '{move.verb}' leaves a final state.")

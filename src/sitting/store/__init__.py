@@ -2,16 +2,18 @@
 
 On SQLite one writer thread takes every waiting write, runs each in its savepoint, commits once and answers all (group
 commit). On PostgreSQL a few threads each run one write. Either way a `fn` may be run again and must not do anything
-that cannot be repeated; what it returns reaches the caller only after COMMIT has returned.
+that cannot be repeated; what it returns reaches the caller only after COMMIT has returned. A `fn` that raises leaves
+nothing behind; one that *returns* a refusal has it raised to the caller, and what it wrote before stays.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
@@ -22,6 +24,7 @@ from .transaction import Driver, Tx
 
 T = TypeVar("T")
 MAX_BATCH = 256
+PATIENCE_SECONDS = 0.005  # so that one stalled commit does not make the next ones wait
 ATTEMPTS = 5
 
 
@@ -33,7 +36,6 @@ class _Write:
     future: Future[Any]
     result: Any = None
     error: BaseException | None = None
-    hooks: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Store:
@@ -44,7 +46,11 @@ class Store:
         self.is_sqlite = dialect.is_sqlite(self.engine)
         self._reading = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         self._closed = False
+        self._door = threading.Lock()  # so that nothing enters behind the one who closes, and waits for ever
         if self.is_sqlite:
+            self._last_size = 0
+            self._commit_seconds = 0.0
+            self._ending = False
             self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
             self._writer = threading.Thread(target=self._write_in_groups, name="store-write", daemon=True)
             self._writer.start()
@@ -53,26 +59,29 @@ class Store:
 
     def read(self, fn: Callable[[Tx], T]) -> Future[T]:
         """Run `fn` on one snapshot. Raises StoreUnavailable through the future."""
-        return self._reading.submit(self._read, fn)
+        with self._door:
+            return _refused() if self._closed else self._reading.submit(self._read, fn)
 
-    def write(self, fn: Callable[[Tx], T]) -> Future[T]:
+    def write(self, fn: Callable[[Tx], T | errors.Refusal]) -> Future[T]:
         """Run `fn` in a transaction; the future is done when it is durable or refused.
 
         Raises, through the future: what `fn` raises (nothing stored), DiskFull, StoreUnavailable.
         """
-        if self._closed:
-            raise errors.StoreUnavailable("The store is closed.")
-        if not self.is_sqlite:
-            return self._writing.submit(self._write, fn)
-        future: Future[T] = Future()
-        self._queue.put(_Write(fn, future))
-        return future
+        with self._door:
+            if self._closed:
+                return _refused()
+            if not self.is_sqlite:
+                return self._writing.submit(self._write, fn)
+            future: Future[T] = Future()
+            self._queue.put(_Write(fn, future))
+            return future
 
     def close(self) -> None:
         """Finish what is waiting, then close every connection."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._door:
+            if self._closed:
+                return
+            self._closed = True
         if self.is_sqlite:
             self._queue.put(None)
             self._writer.join()
@@ -95,15 +104,17 @@ class Store:
                 try:
                     return fn(Tx(driver, self.engine.dialect, locks=False))
                 finally:
-                    driver.execute("ROLLBACK")
+                    _roll_back(driver)
         except errors.SittingError:
             raise
         except Exception as error:
             raise dialect.translated(_original(error)) from error
 
-    def _write(self, fn: Callable[[Tx], T]) -> T:
+    def _write(self, fn: Callable[[Tx], T | errors.Refusal]) -> T:
         """PostgreSQL: one write, one transaction, again when the database asks for it."""
-        for attempt in range(ATTEMPTS):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 with self.engine.connect() as connection:
                     driver = _driver(connection)
@@ -111,63 +122,96 @@ class Store:
                     driver.execute(dialect.begin_write(self.engine))
                     try:
                         result = fn(tx)
-                        driver.execute("COMMIT")
+                        dialect.commit(driver)
                     except BaseException:
                         _roll_back(driver)
                         raise
                 tx.committed()
+                if isinstance(result, errors.Refusal):
+                    raise result
                 return result
             except errors.SittingError:
                 raise
             except Exception as error:
                 original = _original(error)
-                if not dialect.again(original) or attempt == ATTEMPTS - 1:
+                if not dialect.again(original) or attempt == ATTEMPTS:
                     raise dialect.translated(original) from error
-        raise errors.StoreUnavailable()
 
     def _write_in_groups(self) -> None:
         """SQLite: the writer thread."""
         connection = None
         while (first := self._queue.get()) is not None:
+            if not first.future.set_running_or_notify_cancel():
+                continue
             group = [first]
-            last = False
-            while len(group) < MAX_BATCH and not self._queue.empty():
-                following = self._queue.get()
-                if following is None:
-                    last = True
-                    break
-                group.append(following)
-            group = [write for write in group if write.future.set_running_or_notify_cancel()]
             try:
                 if connection is None:
                     connection = self.engine.connect()
-                self._commit(_driver(connection), group)
+                self._commit(_driver(connection), self._gathered(group), group)
             except BaseException as error:
+                if not group and first.future.set_running_or_notify_cancel():
+                    group.append(first)
                 _fail(group, error)
+            self._last_size = len(group)
             _answer(group)
-            if last:
+            if self._ending:
                 break
         if connection is not None:
             connection.close()
 
-    def _commit(self, driver: Driver, group: list[_Write]) -> None:
+    def _gathered(self, group: list[_Write]) -> Iterator[_Write]:
+        """The first of a group, then what waits and what comes while they run, added to `group` as they are taken.
+
+        Those who were answered together come back together. So when the last group was larger than this one is so far,
+        it is worth waiting a quarter of what a commit takes; a single writer never waits.
+        """
+        yield group[0]
+        while len(group) < MAX_BATCH:
+            try:
+                patience = min(self._commit_seconds / 4, PATIENCE_SECONDS) if len(group) < self._last_size else 0.0
+                following = self._queue.get(timeout=patience) if patience else self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if following is None:
+                self._ending = True
+                return
+            if following.future.set_running_or_notify_cancel():
+                group.append(following)
+                yield following
+
+    def _commit(self, driver: Driver, writes: Iterator[_Write], group: list[_Write]) -> None:
         """Run a group in one transaction. Either all that succeeded are durable, or every one of them fails."""
         driver.execute("BEGIN IMMEDIATE")
         tx = Tx(driver, self.engine.dialect, locks=False)
         try:
-            for write in group:
-                try:
-                    with tx.savepoint():
-                        write.result = write.fn(tx)
-                except Exception as error:
-                    if not driver.in_transaction:  # type: ignore[attr-defined]
-                        raise
-                    write.error = _known(error)
+            for write in writes:
+                if not _ran(tx, write):
+                    tx = self._without_failed(driver, group)
+            start = time.perf_counter()
             driver.execute("COMMIT")
+            self._commit_seconds = time.perf_counter() - start
         except BaseException:
             _roll_back(driver)
             raise
         tx.committed()
+
+    def _without_failed(self, driver: Driver, group: list[_Write]) -> Tx:
+        """A write failed after it had changed something: take the whole transaction back and run the others again.
+
+        That is rare (a refusal comes before the first change), and it spares every write a savepoint of its own.
+        """
+        while True:
+            driver.execute("ROLLBACK")
+            driver.execute("BEGIN IMMEDIATE")
+            tx = Tx(driver, self.engine.dialect, locks=False)
+            if all(_ran(tx, write) for write in group if write.error is None):
+                return tx
+
+
+def _refused() -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(errors.StoreUnavailable("The store is closed. Nothing was stored."))
+    return future
 
 
 def _driver(connection: Any) -> Driver:
@@ -189,6 +233,20 @@ def _original(error: Exception) -> Exception:
     return inner if isinstance(inner, Exception) else error
 
 
+def _ran(tx: Tx, write: _Write) -> bool:
+    """Run one write of a group; False when it failed and has left changes behind. A lost transaction is raised."""
+    before = tx.mark()
+    try:
+        write.result = write.fn(tx)
+    except Exception as error:
+        if not tx.is_open:
+            raise
+        write.error = _known(error)
+    if tx.broken is not None:
+        raise tx.broken
+    return write.error is None or tx.unchanged_since(before)
+
+
 def _known(error: Exception) -> Exception:
     return error if isinstance(error, errors.SittingError) else dialect.translated(_original(error))
 
@@ -199,9 +257,15 @@ def _fail(group: list[_Write], error: BaseException) -> None:
         write.error = write.error or known
 
 
+def _settle(future: Future[Any], error: BaseException | None, result: Any) -> None:
+    if error is None and isinstance(result, errors.Refusal):
+        error = result
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
 def _answer(group: list[_Write]) -> None:
     for write in group:
-        if write.error is not None:
-            write.future.set_exception(write.error)
-        else:
-            write.future.set_result(write.result)
+        _settle(write.future, write.error, write.result)

@@ -60,9 +60,8 @@ def restore(settings: Settings, source: Path, *, clock: Clock | None = None) -> 
     _check(source)
     target = Path(url.database or "")
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in (f"{target}-wal", f"{target}-shm"):
-        if Path(left).exists():
-            raise errors.Misuse(f"{left} belongs to a database; move it away first.")
+    if any(Path(f"{target}{part}").exists() for part in ("", "-wal", "-shm")):
+        raise errors.Misuse(f"There is a database at {target}, or a part of one; nothing was written over it.")
     with _draft(target) as draft:
         shutil.copyfile(source, draft)
         return _opened(f"sqlite:///{draft}", now)
@@ -101,7 +100,7 @@ def _draft(target: Path) -> Iterator[Path]:
         draft.rename(target)
         _sync(target.parent)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise errors.DiskFull() from error
         raise errors.Misuse(f"{target} cannot be written: {error.strerror}.") from error
     except pysqlite3.Error as error:

@@ -7,6 +7,7 @@ is `seq` order; no prepared statements and no session state, so a transaction po
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,9 @@ def connect(url: str, *, readers: int, writers: int) -> Engine:
     if made.get_backend_name() == "sqlite":
         if fault := sqlite_fault(pysqlite3.sqlite_version_info):
             raise errors.Misuse(fault)
-        if made.database:
-            Path(made.database).parent.mkdir(parents=True, exist_ok=True)
+        if made.database in (None, "", ":memory:"):
+            raise errors.Misuse("SQLite needs a file: each connection to memory would have a database of its own.")
+        Path(str(made.database)).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
             made,
             module=pysqlite3,
@@ -88,6 +90,12 @@ def lock_schema(connection: Connection) -> None:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _SCHEMA_LOCK})
 
 
+def commit(driver: Any) -> None:
+    """COMMIT, which PostgreSQL answers with ROLLBACK and without an error when a statement failed before it."""
+    if getattr(driver.execute("COMMIT"), "statusmessage", None) == "ROLLBACK":
+        raise errors.Misuse("A write went on after a statement of it had failed.")
+
+
 def again(error: BaseException) -> bool:
     """Whether the same write may simply be run again: a deadlock, a lost race for a key."""
     return isinstance(error, psycopg.Error) and error.sqlstate in _POSTGRES_AGAIN
@@ -99,8 +107,11 @@ def translated(error: Exception) -> Exception:
         name = getattr(error, "sqlite_errorname", "") or ""
         if name.startswith("SQLITE_FULL"):
             return errors.DiskFull()
-        if isinstance(error, pysqlite3.OperationalError):
-            return errors.StoreUnavailable(f"The database answered {name or 'with an error'}. Nothing was stored.")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return errors.StoreUnavailable("The database is locked. Nothing was stored.")
+        # A damaged file is reported as the bare DatabaseError. After a failed sync nobody knows what is on the disk.
+        if isinstance(error, pysqlite3.OperationalError) or type(error) is pysqlite3.DatabaseError:
+            return errors.StoreUnavailable()
     if isinstance(error, psycopg.errors.DiskFull):
         return errors.DiskFull()
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
@@ -109,9 +120,9 @@ def translated(error: Exception) -> Exception:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}").close()
+    _into_wal(connection)
     for pragma in (
-        f"busy_timeout={SQLITE_BUSY_MS}",
-        "journal_mode=WAL",
         "synchronous=FULL",
         "secure_delete=ON",
         "temp_store=MEMORY",
@@ -119,3 +130,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "mmap_size=268435456",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _into_wal(connection: Any) -> None:
+    """Of several that open a new database at once, SQLite tells all but one that it is busy, and waits for none."""
+    patience = time.monotonic() + SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except pysqlite3.OperationalError as error:
+            if not str(error.sqlite_errorname).startswith("SQLITE_BUSY") or time.monotonic() > patience:
+                raise
+            time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Jobs under a lease. The lease number goes up each time a job is taken, so that a dead holder's late word is refused."""
+"""Jobs under a lease. Its number goes up each time a job is taken, so that a dead holder's late word is refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _OF_SESSION = Hot(
         jobs.c.session == bindparam("session_"), or_(jobs.c.state == QUEUED, jobs.c.state == LEASED)
     )
 )
-_ONE = Hot(select(*_COLUMNS).where(jobs.c.session == bindparam("session_"), jobs.c.id == bindparam("id_")))
+_IS_ONE = and_(jobs.c.session == bindparam("session_"), jobs.c.id == bindparam("id_"))
+_ONE = Hot(select(*_COLUMNS).where(_IS_ONE))
+_HELD = Hot(select(jobs.c.state, jobs.c.lease).where(_IS_ONE))
+_HELD_LOCKED = Hot(select(jobs.c.state, jobs.c.lease).where(_IS_ONE).with_for_update())
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,11 @@ def take(tx: Tx, *, now: datetime, until: datetime, limit: int) -> list[Job]:
         tx.run(update(jobs).where(jobs.c.session == job.session, jobs.c.id == job.id).values(**mine))
         taken.append(
             replace(
-                job, state=LEASED, lease=job.lease + 1, attempt=job.attempt + 1, lease_until=until,
+                job,
+                state=LEASED,
+                lease=job.lease + 1,
+                attempt=job.attempt + 1,
+                lease_until=until,
                 taken_over=job.state == LEASED,
             )
         )
@@ -121,9 +128,9 @@ def renew(tx: Tx, session: str, id: str, *, lease: int, until: datetime) -> bool
 
 
 def holds(tx: Tx, session: str, id: str, *, lease: int) -> bool:
-    """Whether this lease is still in force."""
-    job = one(tx, session, id)
-    return job is not None and job.state == LEASED and job.lease == lease
+    """Whether this lease is in force, and stays so until the transaction ends."""
+    row = tx.one(_HELD_LOCKED if tx.locks else _HELD, session_=session, id_=id)
+    return row is not None and row == (LEASED, lease)
 
 
 def end(tx: Tx, session: str, id: str, *, state: str, seq: int) -> None:
@@ -145,10 +152,9 @@ def release(tx: Tx, session: str, id: str, *, lease: int, now: datetime) -> bool
     return tx.run(_mine(session, id, lease).values(lease_until=to_text(now))) == 1
 
 
-def next_at(tx: Tx) -> datetime | None:
-    """When the next job becomes ready."""
-    row = tx.one(select(jobs.c.run_at).where(jobs.c.state == QUEUED).order_by(jobs.c.run_at).limit(1))
-    return None if row is None else from_text(row[0])
+def forget_inputs(tx: Tx, session: str) -> None:
+    """Empty the inputs of a session's jobs; one that runs has read its own already."""
+    tx.run(update(jobs).where(jobs.c.session == session).values(input="{}"))
 
 
 def forget(tx: Tx, session: str) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, select, update
 
+from .. import errors
 from ..core.event import from_text, to_text
 from ..core.kind import Grant
-from ..core.session import Session
+from ..core.session import MAX_DATA_BYTES, Session
 from .schema import answers, counters, grants, items, sessions
 from .transaction import Hot, Tx
 
@@ -151,8 +152,16 @@ def load(tx: Tx, id: str, *, epoch: int) -> Held | None:
     return Held(session, row[5], row[7], granted, row[12] is not None)
 
 
-def save(tx: Tx, before: Held | None, after: Held, *, due_at: datetime | None, search: str, key_scope: str) -> None:
-    """Write what changed between two versions of a session. `before` is None for a new one."""
+def save(
+    tx: Tx,
+    before: Held | None,
+    after: Held,
+    *,
+    due_at: datetime | None,
+    search: Callable[[Session], str],
+    key_scope: str,
+) -> None:
+    """Write what changed between two versions of a session. `before` is None for a new one. Raises Misuse."""
     session = after.session
     old = before.session if before else Session(session.id, session.kind, session.space)
     row = {
@@ -170,8 +179,8 @@ def save(tx: Tx, before: Held | None, after: Held, *, due_at: datetime | None, s
             id=session.id,
             kind=session.kind,
             space=session.space,
-            data=_json(session.data),
-            search=search,
+            data=_data(session),
+            search=search(session).casefold(),
             key=session.key,
             key_scope=key_scope,
             subject=session.subject,
@@ -189,8 +198,8 @@ def save(tx: Tx, before: Held | None, after: Held, *, due_at: datetime | None, s
             _UPDATE,
             id_=session.id,
             **row,
-            data=_json(session.data),
-            search=search,
+            data=_data(session),
+            search=search(session).casefold(),
             key=session.key,
             subject=session.subject,
         )
@@ -261,6 +270,7 @@ class Wanted:
     kind: str
     space: str
     grantee: str
+    now: datetime
     everything: bool
     inherited: bool
     state: str = ""
@@ -274,7 +284,10 @@ def listed(tx: Tx, wanted: Wanted) -> tuple[list[str], int]:
     """Ids, newest first (ties by id), and how many there are in all."""
     conditions = [sessions.c.space == wanted.space, sessions.c.kind == wanted.kind, sessions.c.erased_at.is_(None)]
     if not wanted.everything:
-        mine = select(grants.c.session).where(grants.c.grantee == wanted.grantee)
+        mine = select(grants.c.session).where(
+            grants.c.grantee == wanted.grantee,
+            or_(grants.c.expires_at.is_(None), grants.c.expires_at > to_text(wanted.now)),
+        )
         allowed = [sessions.c.id.in_(mine)]
         if wanted.inherited:
             allowed.append(sessions.c.subject.in_(mine))
@@ -299,11 +312,18 @@ def listed(tx: Tx, wanted: Wanted) -> tuple[list[str], int]:
 
 def charge(tx: Tx, account: str, *, amount: int, limit: int) -> bool:
     """Add to a counter unless it would pass its limit; False then."""
-    add = update(counters).where(counters.c.account == account, counters.c.amount + amount <= limit)
-    if tx.run(add.values(amount=counters.c.amount + amount)):
+    add = (
+        update(counters)
+        .where(counters.c.account == account, counters.c.amount + amount <= limit)
+        .values(amount=counters.c.amount + amount)
+    )
+    if tx.run(add):
         return True
-    if tx.one(select(literal(1)).where(counters.c.account == account)) is not None or amount > limit:
+    if amount > limit:
         return False
+    if tx.one(select(literal(1)).where(counters.c.account == account)) is not None:
+        # It may have been made by another since the first try, which then said nothing about the limit.
+        return tx.run(add) > 0
     tx.run(insert(counters).values(account=account, amount=amount))
     return True
 
@@ -366,6 +386,13 @@ def erase(tx: Tx, id: str, *, version: int, now: datetime) -> None:
     )
     tx.run(delete(items).where(items.c.session == id))
     tx.run(delete(grants).where(grants.c.session == id))
+
+
+def _data(session: Session) -> str:
+    text = _json(session.data)
+    if len(text) * 4 > MAX_DATA_BYTES and len(text.encode()) > MAX_DATA_BYTES:
+        raise errors.Misuse(f"Kind {session.kind}: a session's data is larger than {MAX_DATA_BYTES} bytes.")
+    return text
 
 
 def _json(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a running turn has written: rows of text by offset in code points, gone when the final event carries the whole."""
+"""What a running turn has written: rows by offset in code points, gone when the final event carries the whole."""
 
 from __future__ import annotations
 

@@ -7,12 +7,15 @@ is what makes an append cheap; any other is compiled when it is run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import structlog
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
+
+log = structlog.get_logger("sitting.store")
 
 
 class Cursor(Protocol):
@@ -47,15 +50,20 @@ class Hot:
 
 
 class Tx:
-    """A transaction. `staged` holds what a write wants remembered once it is committed; it is dropped on rollback."""
+    """A transaction. `staged` holds what a write wants remembered once it is committed; it is dropped on rollback.
+
+    `broken` is why it must not be committed any more: something could not be taken back.
+    """
 
     def __init__(self, driver: Driver, dialect: Dialect, *, locks: bool) -> None:
         self._driver = driver
         self.dialect = dialect
         self.locks = locks
         self.staged: dict[str, Any] = {}
+        self.broken: BaseException | None = None
         self._after: list[Callable[[], None]] = []
         self._depth = 0
+        self._changes = 0
 
     def all(self, statement: Hot | ClauseElement, /, **values: Any) -> list[tuple[Any, ...]]:
         """Every row."""
@@ -67,38 +75,59 @@ class Tx:
 
     def run(self, statement: Hot | ClauseElement, /, **values: Any) -> int:
         """How many rows were changed."""
+        self._changes += 1
         return self._execute(statement, values).rowcount
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Call `hook` once what was written is durable; never when it is rolled back."""
         self._after.append(hook)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the database still has this transaction; a full disk may have ended it. SQLite only."""
+        return bool(self._driver.in_transaction)  # type: ignore[attr-defined]
+
+    def mark(self) -> tuple[int, int, dict[str, Any]]:
+        """A point to compare with, before a part that may fail."""
+        return self._changes, len(self._after), dict(self.staged) if self.staged else {}
+
+    def unchanged_since(self, mark: tuple[int, int, dict[str, Any]]) -> bool:
+        """Whether nothing was written since a mark; what was only staged since is dropped."""
+        changes, hooks, staged = mark
+        self._after, self.staged = self._after[:hooks], staged
+        return self._changes == changes
+
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """What is done inside is taken back when it raises; what was done before stays."""
         self._depth += 1
         name = f"s{self._depth}"
-        staged, hooks = dict(self.staged), len(self._after)
+        staged, hooks, changes = dict(self.staged), len(self._after), self._changes
         self._driver.execute(f"SAVEPOINT {name}")
         try:
             yield
+            self._driver.execute(f"RELEASE SAVEPOINT {name}")
         except BaseException:
             self.staged, self._after = staged, self._after[:hooks]
-            # A full disk or a lost connection has ended the whole transaction already; the first error is the one to tell.
-            with suppress(Exception):
+            try:
                 self._driver.execute(f"ROLLBACK TO SAVEPOINT {name}")
                 self._driver.execute(f"RELEASE SAVEPOINT {name}")
+                self._changes = changes
+            except Exception as failed:
+                # A full disk or a lost connection has ended the whole transaction; the first error is the one to tell.
+                self.broken = self.broken or failed
             raise
-        else:
-            self._driver.execute(f"RELEASE SAVEPOINT {name}")
         finally:
             self._depth -= 1
 
     def committed(self) -> None:
-        """Tell those who asked to know. Called by the store, after COMMIT returned."""
+        """Tell those who asked to know. Called by the store, after COMMIT returned, so none can change the answer."""
         hooks, self._after = self._after, []
         for hook in hooks:
-            hook()
+            try:
+                hook()
+            except Exception as error:
+                log.error("telling of a commit failed", error=type(error).__name__)
 
     def _execute(self, statement: Hot | ClauseElement, values: Mapping[str, Any]) -> Cursor:
         made = statement.compiled(self.dialect) if isinstance(statement, Hot) else _compile(statement, self.dialect)

@@ -26,13 +26,13 @@ from ..installation import App, Installation
 from . import answer, api, errors, openapi, pages, signin
 from .door import Door
 from .refusals import NoSuchPage
-from .stream import Streams
+from .streams import USUAL, Pace, Streams
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 _YEAR = "public, max-age=31536000, immutable"
 
 
-def create_app(installation: Installation) -> FastAPI:
+def create_app(installation: Installation, *, pace: Pace = USUAL) -> FastAPI:
     """The application that answers for an installation. Whoever made the installation starts and closes it."""
     modules = [import_module(app.routes) for app in installation.apps if app.routes]
     app = FastAPI(
@@ -45,6 +45,7 @@ def create_app(installation: Installation) -> FastAPI:
         lifespan=_serving,
     )
     _set_state(app, installation, modules)
+    app.state.streams = Streams(installation.live, drain_seconds=installation.settings.drain_seconds, pace=pace)
     app.router.routes.extend(
         [
             *api.ROUTES,
@@ -74,7 +75,6 @@ def _set_state(app: FastAPI, installation: Installation, modules: list[ModuleTyp
     state = app.state
     state.installation = installation
     state.version = __version__
-    state.streams = Streams(installation.live, drain_seconds=installation.settings.drain_seconds)
     state.templates = answer.environment([_templates(known) for known in installation.apps if known.templates])
     state.nav = [(known.home, known.title) for known in installation.apps if known.home]
     problems: dict[str, Any] = {}

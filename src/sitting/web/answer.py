@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, Response
 
 from ..core.event import to_text
 from . import deps
+from .markdown import markdown
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -68,7 +69,7 @@ def accepts_html(request: HTTPConnection) -> bool:
 
 
 def page(
-    request: Request, name: str, *, status: int = 200, headers: Mapping[str, str] = NO_HEADERS, **context: Any
+    request: Request, name: str, /, *, status: int = 200, headers: Mapping[str, str] = NO_HEADERS, **context: Any
 ) -> HTMLResponse:
     """A page. What every page has (`nav`, `path`, `actor`, `csrf_token`, `version`, `flash`) is added here.
 
@@ -136,6 +137,7 @@ def environment(packages: Sequence[Path]) -> Environment:
         loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.globals["static"] = static_addresses()
+    made.filters["markdown"] = markdown
     return made
 
 

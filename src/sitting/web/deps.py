@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
 from asyncio import shield, wrap_future
@@ -181,11 +182,11 @@ async def _signed_in(request: Request, value: str) -> Caller | None:
 # From our own page
 
 
-async def check_csrf(request: Request, token: str | None = None) -> None:
-    """Refuse a change that another site may have caused. `token` None: the one of a page seen by nobody in particular.
+def same_site(request: Request) -> None:
+    """Refuse what another site has sent: for forms that anybody may send, before there is a cookie to tie a token to.
 
     An `Origin: null` without `Sec-Fetch-Site` is what our own forms send over plain http (the pages send no referrer),
-    so there the token alone decides.
+    so it is let through here; where there is a token, the token decides.
     """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
@@ -194,6 +195,11 @@ async def check_csrf(request: Request, token: str | None = None) -> None:
             raise errors.CsrfFailed()
     elif origin is not None and origin != "null" and origin.partition("://")[2] not in _own_hosts(request):
         raise errors.CsrfFailed()
+
+
+async def check_csrf(request: Request, token: str | None = None) -> None:
+    """Refuse a change another site may have caused. `token` None: the one of a page seen by nobody in particular."""
+    same_site(request)
     if token is None:
         value = cookie(request, FORM)
         token = guest_csrf(installation(request), value) if value else ""
@@ -314,7 +320,12 @@ async def once(request: Request, actor: Actor, render: Callable[[Done], Response
 
 def answered(done: Done, render: Callable[[Done], Response]) -> Response:
     """The stored answer of a request that has been answered before, else a new one."""
-    return render(done) if done.answer is None else _unpack(done.answer)
+    if done.answer is None:
+        return render(done)
+    response = _unpack(done.answer)
+    if done.repeated:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
 
 
 def expected(request: Request) -> int | None:
@@ -333,18 +344,15 @@ def expected(request: Request) -> int | None:
 
 
 def _pack(response: Response) -> bytes:
-    """Status, type and place on one line, then the body: what a repeat needs."""
-    kept = [str(response.status_code), response.headers.get("content-type", ""), response.headers.get("location", "")]
-    return "\t".join(kept).encode("latin-1") + b"\n" + bytes(response.body)
+    """Status and headers on one line, then the body: what a repeat needs."""
+    kept = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return json.dumps([response.status_code, kept]).encode() + b"\n" + bytes(response.body)
 
 
 def _unpack(stored: bytes) -> Response:
     line, _, body = stored.partition(b"\n")
-    status, content_type, location = line.decode("latin-1").split("\t")
-    headers = {"Location": location} if location else {}
-    if content_type:
-        headers["Content-Type"] = content_type
-    return Response(body, int(status), {**headers, "Idempotent-Replayed": "true"})
+    status, headers = json.loads(line)
+    return Response(body, status, headers)
 
 
 # Cookies and addresses

@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html import escape
 from itertools import pairwise
 
@@ -22,7 +23,7 @@ START = ""
 _STATE_HEIGHT, _STAY_HEIGHT, _LINE, _GAP, _ROW_GAP, _MARGIN, _ARROW = 34.0, 13.0, 14.0, 14.0, 15.0, 8.0, 6.0
 _LETTER, _SMALL_LETTER = 7.6, 6.4
 _LABEL_LINES = 3
-_SWEEPS = 24
+_SWEEPS = 30
 _STRAIGHT = 8  # how much more a long line likes to go straight down than to stand near its states
 
 
@@ -44,6 +45,7 @@ class _Node:
     width: float
     height: float
     lines: tuple[str, ...] = ()
+    is_state: bool = False
     x: float = 0.0
     y: float = 0.0
     above: list[_Node] = field(default_factory=list)
@@ -80,7 +82,8 @@ def staying(lifecycle: Lifecycle, state: str) -> tuple[str, ...]:
     return tuple(move.verb for move in lifecycle.open(state) if move.verb != ERASE and state in move.reaches(state))
 
 
-def diagram(lifecycle: Lifecycle, state: str, *, verbs: Collection[str] = (), id: str = "lifecycle") -> str:
+@lru_cache(maxsize=512)
+def diagram(lifecycle: Lifecycle, state: str, *, verbs: tuple[str, ...] = (), id: str = "lifecycle") -> str:
     """The lifecycle as SVG, `state` lit, and lit the lines that one of `verbs` leads along from there.
 
     `id` begins the ids inside; it differs when a page has two diagrams.
@@ -140,11 +143,11 @@ def _graph(lifecycle: Lifecycle) -> tuple[Mapping[str, _Node], list[_Route]]:
     known = edges(lifecycle)
     turned = _turned(lifecycle, known)
     depth = _depths(lifecycle, [(e.target, e.source) if e in turned else (e.source, e.target) for e in known])
-    states = {START: _Node(START, 0, 12, 12)}
+    states = {START: _Node(START, 0, 12, 12, is_state=True)}
     for name in lifecycle.states:
         width = max(84.0, len(name) * _LETTER + 28)
         stay = _STAY_HEIGHT if staying(lifecycle, name) else 0.0
-        states[name] = _Node(name, 2 * depth[name], width, _STATE_HEIGHT + stay)
+        states[name] = _Node(name, 2 * depth[name], width, _STATE_HEIGHT + stay, is_state=True)
     return states, [_route(states, edge, up=edge in turned) for edge in known]
 
 
@@ -262,7 +265,7 @@ def _place(rows: list[list[_Node]]) -> None:
 
 def _wish(node: _Node) -> float:
     """Where a node would like to stand: amid its neighbours, and a long line most of all below itself."""
-    near = [(other.x, 1 if node.name or other.name else _STRAIGHT) for other in (*node.above, *node.below)]
+    near = [(other.x, 1 if node.is_state or other.is_state else _STRAIGHT) for other in (*node.above, *node.below)]
     weight = sum(pull for _, pull in near)
     return sum(x * pull for x, pull in near) / weight if weight else node.x
 
@@ -295,12 +298,13 @@ def _lines(routes: Collection[_Route], state: str, verbs: Collection[str]) -> li
         drawn.append(f'<path class="edge{lit}" d="{_curve(points, up=route.up)}"/>')
         drawn.append(f'<path class="arrow{lit}" d="{_head(start if route.up else end, up=route.up)}"/>')
         for node in middle:
-            first = node.y - _LINE * (len(node.lines) - 1) / 2 + 4
-            said += [
-                f'<text class="verb{lit}" x="{_n(node.x)}" y="{_n(first + _LINE * at)}" text-anchor="middle">{escape(line)}</text>'
-                for at, line in enumerate(node.lines)
-            ]
+            said += [_word(line, node, at, lit) for at, line in enumerate(node.lines)]
     return drawn + said
+
+
+def _word(line: str, node: _Node, at: int, lit: str) -> str:
+    y = node.y + _LINE * (at - (len(node.lines) - 1) / 2) + 4
+    return f'<text class="verb{lit}" x="{_n(node.x)}" y="{_n(y)}" text-anchor="middle">{escape(line)}</text>'
 
 
 def _ports(routes: Collection[_Route]) -> dict[tuple[int, str], float]:

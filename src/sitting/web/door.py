@@ -58,6 +58,7 @@ _SECRET = re.compile(r"^(/(?:i|join)/)[^/]+|^(/sign-in/).+")
 _SINGLE = frozenset(
     {b"host", b"authorization", b"content-type", b"content-length", b"idempotency-key", b"last-event-id"}
 )
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
@@ -240,11 +241,8 @@ class _Visit:
         return headers
 
     def _count(self) -> None:
-        route = getattr(self._scope.get("route"), "path", "") or "none"
-        method = (
-            self._scope["method"]
-            if self._scope["method"] in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-            else "other"
-        )
-        metrics.REQUESTS.labels(route, method, str(self.status)).inc()
-        metrics.SECONDS.labels(route).observe(time.perf_counter() - self._began)
+        endpoint = self._scope.get("endpoint")
+        handler = f"{endpoint.__module__}.{endpoint.__name__}".removeprefix("sitting.") if endpoint else "none"
+        method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
+        metrics.REQUESTS.labels(handler, method, str(self.status)).inc()
+        metrics.SECONDS.labels(handler).observe(time.perf_counter() - self._began)

@@ -1,4 +1,4 @@
-"""A command as a form: what to ask for, and what was typed as the JSON value the command is checked with.
+"""A command as a form: what to ask for, and the command that was typed.
 
 Pure. What cannot be understood is handed on as it was typed, so that the command itself says what is wrong with it. An
 optional field that is left empty is not sent: the command's default holds.
@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from .. import errors
 from ..core import strict
 from ..core.kind import Command
 from .deps import Form
 
+C = TypeVar("C", bound=Command)
 CSRF = "csrf_token"
 WHOLE = "_"
 _NOTHING: Any = object()
@@ -45,15 +47,28 @@ def fields(command: type[Command]) -> list[dict[str, Any]]:
     ]
 
 
-def value(command: type[Command], form: Form) -> dict[str, Any]:
-    """What was typed, as the JSON value to check. Raises Invalid: a field that holds JSON holds something else."""
+def read(command: type[C], form: Form) -> C:
+    """The command that was typed. Raises Invalid: everything that is wrong with it, field by field."""
     asked = {field["name"]: field for field in fields(command)}
     found: dict[str, Any] = {name: form[name] for name in form if name not in asked and name != CSRF}
+    unreadable: dict[str, dict[str, str]] = {}
     for name, field in asked.items():
-        typed = _typed(field, form)
-        if typed is not _NOTHING:
-            found[name] = typed
-    return found
+        try:
+            typed = _typed(field, form)
+        except errors.Malformed as refusal:
+            reason = refusal.message.partition(": ")[2] or refusal.message
+            unreadable[name] = {"field": name, "message": f"{field['label']} is not JSON: {reason}"}
+        else:
+            if typed is not _NOTHING:
+                found[name] = typed
+    if not unreadable:
+        return strict.check(command, found)
+    try:
+        strict.check(command, found)
+    except errors.Invalid as refusal:
+        rest = (item for item in refusal.facts.get("fields", ()) if item["field"] not in unreadable)
+        raise errors.Invalid(fields=[*unreadable.values(), *rest]) from None
+    raise errors.Invalid(fields=list(unreadable.values()))
 
 
 def kept(command: type[Command], form: Form) -> dict[str, Any]:
@@ -81,6 +96,8 @@ def _sentence(label: str, message: str) -> str:
     """The command's word about a field, as a sentence of its own."""
     if message == "Field required":
         return f"{label} is required."
+    if message.startswith("String should match pattern"):
+        return f"{label} does not have the right form."
     return _ITS_SUBJECT.sub(f"{label} should ", message)
 
 
@@ -105,8 +122,14 @@ def _plain(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, An
 
 def _field(name: str, info: FieldInfo, schema: Mapping[str, Any], *, required: bool) -> dict[str, Any]:
     field: dict[str, Any] = {
-        "name": name, "label": info.title or label(name), "type": _type(schema), "required": required,
-        "help": info.description, "choices": _choices(schema), "multiline": False, "integer": False,
+        "name": name,
+        "label": info.title or label(name),
+        "type": _type(schema),
+        "required": required,
+        "help": info.description,
+        "choices": _choices(schema),
+        "multiline": False,
+        "integer": False,
     }
     field |= _bounds(schema)
     longest = schema.get("maxLength")
@@ -114,14 +137,19 @@ def _field(name: str, info: FieldInfo, schema: Mapping[str, Any], *, required: b
         field |= {"maxlength": longest, "multiline": longest > _ONE_LINE}
     if field["type"] == "lines":
         field |= {
-            "hint": "One on each line.", "integer": schema["items"].get("type") == "integer", "multiline": True, "rows": 3,
+            "hint": "One on each line.",
+            "integer": schema["items"].get("type") == "integer",
+            "multiline": True,
+            "rows": 3,
         }
-    if field["type"] == "checkbox":
-        field["required"] = False
-    default = None if required else info.get_default(call_default_factory=True)
+    if field["type"] == "json":
+        field |= {"hint": "As JSON."}
+    default = None if required else to_jsonable_python(info.get_default(call_default_factory=True))
     nullable = bool(schema.get("nullable"))
     if field["type"] == "select" and default is not None and not nullable:
         field["required"] = True
+    if field["type"] == "checkbox":
+        field |= {"required": False, "unchecked": False if required or default is True else _NOTHING}
     return field | {"default": _shown(field, default), "clears": nullable and default is not None}
 
 
@@ -189,7 +217,7 @@ def _typed(field: Mapping[str, Any], form: Form) -> Any:
     name, kind = field["name"], field["type"]
     text = form.get(name, "").replace("\r\n", "\n")
     if kind == "checkbox":
-        return text.strip().lower() in ("true", "on", "1", "yes")
+        return True if text.strip().lower() in ("true", "on", "1", "yes") else field["unchecked"]
     if kind == "checkboxes":
         return form.all(name) or ([] if field["required"] else _NOTHING)
     if kind == "lines":
@@ -202,7 +230,7 @@ def _typed(field: Mapping[str, Any], form: Form) -> Any:
         return text if field["required"] and kind in _TEXTS else _NOTHING
     match kind:
         case "json":
-            return _json(name, text)
+            return strict.loads(text.encode())
         case "number":
             return _number(text.strip(), whole=field["integer"])
         case "select":
@@ -221,11 +249,3 @@ def _chosen(field: Mapping[str, Any], text: str) -> Any:
     if field["choices"] == [("true", "Yes"), ("false", "No")] and text in ("true", "false"):
         return text == "true"
     return _number(text, whole=True) if field["integer"] else text
-
-
-def _json(name: str, text: str) -> Any:
-    try:
-        return strict.loads(text.encode())
-    except errors.Malformed as error:
-        reason = error.message.partition(": ")[2] or error.message
-        raise errors.Invalid.field(name, f"Not JSON: {reason}") from None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
-REQUESTS = Counter("sitting_requests", "Requests answered.", ("route", "method", "status"), registry=REGISTRY)
-SECONDS = Histogram("sitting_request_seconds", "Time to the first byte of the answer.", ("route",), registry=REGISTRY)
+REQUESTS = Counter("sitting_requests", "Requests answered.", ("handler", "method", "status"), registry=REGISTRY)
+SECONDS = Histogram("sitting_request_seconds", "Time to the first byte of the answer.", ("handler",), registry=REGISTRY)
 STREAMS = Gauge("sitting_streams", "Open live streams.", registry=REGISTRY)
 EVENTS = Counter("sitting_stream_events", "Journal events written to live streams.", registry=REGISTRY)
 STALLED = Counter("sitting_streams_stalled", "Live streams closed because nobody read them.", registry=REGISTRY)

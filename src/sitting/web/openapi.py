@@ -36,6 +36,7 @@ REFUSALS = {
 }
 _ALWAYS = (400, 408, 413, 429, 503)
 _POSITION = r"^[1-9][0-9]{0,15}\.(0|[1-9][0-9]{0,15})$"
+_TURN_CURSOR = r"^(0|[A-Za-z0-9_-]{1,64}\.(end|0|[1-9][0-9]{0,15}))$"
 _CURSOR = r"^(0|now|[1-9][0-9]{0,15}\.(0|[1-9][0-9]{0,15}))$"
 
 
@@ -68,11 +69,12 @@ def _ours(operation: Json) -> None:
 
 
 def _paths(kinds: Mapping[str, Kind], schemas: Json) -> Json:
-    one, turn = "/v1/sessions/{id}", "/v1/sessions/{id}/turns/{turn}"
-    session, page = _json("Session", "The session."), _json("Events", "A page of events.")
-    follow = _answers(_live(page), 304, 401, 404, 406, 410, 422)
-    id, turn_id = _path("id", "A session's id."), _path("turn", "A turn's id.")
-    paths: Json = {
+    return {**_open_paths(), **_session_paths(kinds), **_turn_paths(), **_commands(kinds, schemas)}
+
+
+def _open_paths() -> Json:
+    """What anybody may ask."""
+    return {
         "/v1": {
             "get": _operation("index", "Where everything is.", _answers(_json("Index", "Addresses.")), secured=False)
         },
@@ -88,6 +90,17 @@ def _paths(kinds: Mapping[str, Kind], schemas: Json) -> Json:
                 parameters=[_path("kind", "A kind's name.")],
             )
         },
+        "/livez": {"get": _operation("live", "The process answers.", _answers(_json("Object", "Yes.")), secured=False)},
+        "/readyz": {"get": _operation("ready", "The process can work.", _ready(), secured=False)},
+        "/metrics": {"get": _operation("metrics", "Counts for Prometheus.", _answers(_text("Counts.")), secured=False)},
+    }
+
+
+def _session_paths(kinds: Mapping[str, Kind]) -> Json:
+    one, id = "/v1/sessions/{id}", _path("id", "A session's id.")
+    session, page = _json("Session", "The session."), _json("Events", "A page of events.")
+    follow = _answers(_live(page), 304, 401, 404, 406, 410, 422)
+    return {
         "/v1/sessions": {"get": _list(kinds)},
         one: {
             "get": _operation(
@@ -112,36 +125,6 @@ def _paths(kinds: Mapping[str, Kind], schemas: Json) -> Json:
                 parameters=[id, *_FOLLOW],
             ),
         },
-        turn: {
-            "get": _operation(
-                "turn",
-                "A turn with its text.",
-                _answers(_json("Turn", "The turn."), 401, 404),
-                parameters=[id, turn_id],
-            )
-        },
-        f"{turn}/stream": {
-            "get": _operation(
-                "follow_turn",
-                "A turn's text as it is written.",
-                _answers(_STREAM | {204: {"description": "It has ended."}}, 401, 404),
-                parameters=[
-                    id,
-                    turn_id,
-                    _query("after", {"type": "string", "maxLength": 100}),
-                    _header("Last-Event-ID"),
-                ],
-            )
-        },
-        f"{turn}/cancel": {
-            "post": _operation(
-                "cancel_turn",
-                "Stop a turn, keep what it has written.",
-                _answers(_json("Cancelled", "Stopped."), 401, 403, 404, 409, 415, 422),
-                parameters=[id, turn_id, _KEY],
-                body=_json_body({"type": "object", "additionalProperties": False}, required=False),
-            )
-        },
         f"{one}/bundle": {
             "get": _operation("export", "A signed bundle.", _answers(_file("A zip file."), 401, 404), parameters=[id])
         },
@@ -160,15 +143,51 @@ def _paths(kinds: Mapping[str, Kind], schemas: Json) -> Json:
                 _answers(_json("Session", "The session.", status=201), 401, 403, 404, 409, 415, 422),
                 body={
                     "required": True,
-                    "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+                    "content": {
+                        name: {"schema": {"type": "string", "format": "binary"}}
+                        for name in ("application/octet-stream", "application/zip")
+                    },
                 },
             )
         },
-        "/livez": {"get": _operation("live", "The process answers.", _answers(_json("Object", "Yes.")), secured=False)},
-        "/readyz": {"get": _operation("ready", "The process can work.", _ready(), secured=False)},
-        "/metrics": {"get": _operation("metrics", "Counts for Prometheus.", _answers(_text("Counts.")), secured=False)},
     }
-    return paths | _commands(kinds, schemas)
+
+
+def _turn_paths() -> Json:
+    turn = "/v1/sessions/{id}/turns/{turn}"
+    id, turn_id = _path("id", "A session's id."), _path("turn", "A turn's id.")
+    return {
+        turn: {
+            "get": _operation(
+                "turn",
+                "A turn with its text.",
+                _answers(_json("Turn", "The turn."), 401, 404),
+                parameters=[id, turn_id],
+            )
+        },
+        f"{turn}/stream": {
+            "get": _operation(
+                "follow_turn",
+                "A turn's text as it is written.",
+                _answers(_STREAM | {204: {"description": "It has ended."}}, 401, 404),
+                parameters=[
+                    id,
+                    turn_id,
+                    _query("after", {"type": "string", "pattern": _TURN_CURSOR}),
+                    _header("Last-Event-ID", {"type": "string", "pattern": _or_empty(_TURN_CURSOR)}),
+                ],
+            )
+        },
+        f"{turn}/cancel": {
+            "post": _operation(
+                "cancel_turn",
+                "Stop a turn, keep what it has written.",
+                _answers(_json("Cancelled", "Stopped."), 401, 403, 404, 409, 415, 422),
+                parameters=[id, turn_id, _KEY],
+                body=_json_body({"type": "object", "additionalProperties": False}, required=False),
+            )
+        },
+    }
 
 
 def _commands(kinds: Mapping[str, Kind], schemas: Json) -> Json:
@@ -310,7 +329,12 @@ def _query(name: str, schema: Json, *, required: bool = False) -> Json:
 
 
 def _header(name: str, schema: Json | None = None) -> Json:
-    return {"name": name, "in": "header", "required": False, "schema": schema or {"type": "string", "maxLength": 200}}
+    return {"name": name, "in": "header", "required": False, "schema": schema or {"type": "string"}}
+
+
+def _or_empty(pattern: str) -> str:
+    """A header without a value is as good as none."""
+    return pattern[:-1] + "?$"
 
 
 def _range(low: int, high: int, default: int) -> Json:
@@ -335,7 +359,7 @@ _FOLLOW = (
     _query("after", {"type": "string", "pattern": _CURSOR}),
     _query("limit", _range(1, 500, 100)),
     _query("wait", _range(0, 30, 0)),
-    _header("Last-Event-ID", {"type": "string", "pattern": _CURSOR}),
+    _header("Last-Event-ID", {"type": "string", "pattern": _or_empty(_CURSOR)}),
     _header("If-None-Match"),
 )
 _SESSION: Json = {

@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 import uvicorn
@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .. import errors
 from ..config import Settings
+from . import logs
 
 log = structlog.get_logger("sitting.server")
 MAX_HEAD_BYTES = 64 * 1024
@@ -37,69 +38,76 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-def protocol(seconds: float) -> type[HttpToolsProtocol]:
+class Deadlined(HttpToolsProtocol):
     """uvicorn's protocol with an absolute deadline for receiving each request, and a limit on its head."""
 
-    class Deadlined(HttpToolsProtocol):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self._deadline: asyncio.TimerHandle | None = None
-            self._receiving = self._in_head = True
-            self._head_bytes = 0
+    seconds: ClassVar[float] = 10.0
 
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)  # type: ignore[arg-type]
-            self._arm()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._receiving = self._in_head = True
+        self._head_bytes = 0
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._disarm()
-            super().connection_lost(exc)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._arm()
 
-        def data_received(self, data: bytes) -> None:
-            self._receiving = True
-            super().data_received(data)
-            if not self._receiving or self.transport.is_closing():
-                return
-            self._arm()
-            if self._in_head:
-                self._head_bytes += len(data)
-                if self._head_bytes > MAX_HEAD_BYTES:
-                    self.transport.write(_TOO_LARGE)
-                    self.transport.close()
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
 
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self._receiving = self._in_head = True
-            self._head_bytes = 0
-            self.scope["extensions"] = {"sitting.abort": {"call": self.transport.abort}}
+    def data_received(self, data: bytes) -> None:
+        self._receiving = True
+        super().data_received(data)
+        if not self._receiving or self.transport.is_closing():
+            return
+        self._arm()
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
 
-        def on_headers_complete(self) -> None:
-            self._in_head = False
-            super().on_headers_complete()
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._receiving = self._in_head = True
+        self._head_bytes = 0
+        self.scope["extensions"] = {"sitting.stream": {"abort": self.transport.abort, "push": self.push}}
 
-        def on_message_complete(self) -> None:
-            self._receiving = False
-            self._disarm()
-            super().on_message_complete()
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
 
-        def _arm(self) -> None:
-            if self._deadline is None:
-                self._deadline = self.loop.call_later(seconds, self._late)
+    def on_message_complete(self) -> None:
+        self._receiving = False
+        self._disarm()
+        super().on_message_complete()
 
-        def _disarm(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
+    def push(self, chunked: bytes) -> bool:
+        """Write a part of the present answer, already in HTTP chunks; False when it must wait for the reader."""
+        cycle = self.cycle
+        if self.flow.write_paused or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
+            return False
+        self.transport.write(chunked)
+        return True
 
-        def _late(self) -> None:
+    def _arm(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.seconds, self._late)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
             self._deadline = None
-            if self.transport.is_closing():
-                return
-            if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
-                self.transport.write(_TOO_SLOW)
-            self.transport.close()
 
-    return Deadlined
+    def _late(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
+            self.transport.write(_TOO_SLOW)
+        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -113,7 +121,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=protocol(settings.request_seconds),
+                http=type("Timed", (Deadlined,), {"seconds": settings.request_seconds}),
                 loop="uvloop",
                 ws="none",
                 lifespan="on",
@@ -173,6 +181,7 @@ class Server(uvicorn.Server):
 
 def serve(app: FastAPI, settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Answer requests until SIGTERM or SIGINT; returns when streams and requests have ended."""
+    logs.configure(settings.log_level)
     Server(app, settings, on_ready=on_ready).run()
 
 

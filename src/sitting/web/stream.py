@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, cast
 
 import structlog
 from starlette.requests import Request
@@ -28,100 +27,16 @@ from ..live import Live, Topic
 from ..reading import Page, TextPage
 from . import deps, frames, metrics, poll
 from .deps import Who
+from .feed import Feed, Seat
 from .frames import Chunk, Position
 from .refusals import NotAcceptable
+from .streams import Out, Stalled, Streams
 
-T = TypeVar("T")
 log = structlog.get_logger("sitting.live")
 FIRST_PAGE = 100
 PAGE = 200
-STALL_SECONDS = 30.0
-HEARTBEAT_SECONDS = 15.0
-PROOF_SECONDS = 15.0
-TEXT_SECONDS = 1.0
-AGE_SECONDS = 600.0
-STREAMS_PER_ACTOR = 2_000
 NO_HEADERS: Mapping[str, str] = {}
 More = Callable[[int], Awaitable[Mapping[str, Any]]]
-
-
-class Streams:
-    """The open streams of one process: how many whose, what they read together, and whether they must leave."""
-
-    def __init__(self, live: Live, *, drain_seconds: float = 5.0) -> None:
-        self.live = live
-        self.draining = False
-        self.drain_ms = int(drain_seconds * 1000)
-        self._open: Counter[str] = Counter()
-        self._reads: dict[Hashable, asyncio.Task[Any]] = {}
-
-    @contextmanager
-    def entered(self, actor: str) -> Iterator[None]:
-        """Count one stream. Raises RateLimited when this actor has too many; never while draining."""
-        if self._open[actor] >= STREAMS_PER_ACTOR and not self.draining:
-            raise errors.RateLimited("Too many open streams.", retry_after=5)
-        self._open[actor] += 1
-        metrics.STREAMS.inc()
-        try:
-            yield
-        finally:
-            metrics.STREAMS.dec()
-            self._open[actor] -= 1
-            if not self._open[actor]:
-                del self._open[actor]
-
-    async def together(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
-        """One read for all who ask the same at the same tick, and of the same right. One who leaves stops nobody."""
-        task = self._reads.get(key)
-        if task is None:
-            task = self._reads[key] = asyncio.ensure_future(_run(read))
-            task.add_done_callback(lambda done: self._read(key, done))
-        result: T = await asyncio.shield(task)
-        return result
-
-    def drain(self) -> None:
-        """Every stream says `bye` and ends."""
-        self.draining = True
-        self.live.wake_all()
-
-    def _read(self, key: Hashable, task: asyncio.Task[Any]) -> None:
-        del self._reads[key]
-        if not task.cancelled():
-            task.exception()
-
-
-class Stalled(Exception):
-    """The reader takes nothing any more."""
-
-
-class Out:
-    """Where a stream writes to. A reader that accepts nothing for 30 s is cut off; its position lets it return."""
-
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self._send = send
-        self._abort: Callable[[], None] = scope.get("extensions", {}).get("sitting.abort", {}).get("call", lambda: None)
-        self.started = False
-        self.wrote_at = time.monotonic()
-
-    async def start(self, headers: Mapping[str, str]) -> None:
-        """The status line and headers; they leave with the first block."""
-        listed = [(b"content-type", b"text/event-stream; charset=utf-8")]
-        listed += [
-            (name.lower().encode(), value.encode("latin-1")) for name, value in {**frames.HEADERS, **headers}.items()
-        ]
-        self.started = True
-        await self._send({"type": "http.response.start", "status": 200, "headers": listed})
-
-    async def write(self, data: bytes, *, last: bool = False) -> None:
-        """Raises Stalled."""
-        try:
-            async with asyncio.timeout(STALL_SECONDS):
-                await self._send({"type": "http.response.body", "body": data, "more_body": not last})
-        except TimeoutError:
-            metrics.STALLED.inc()
-            self._abort()
-            raise Stalled from None
-        self.wrote_at = time.monotonic()
 
 
 class EventStream(Response):
@@ -138,8 +53,9 @@ class EventStream(Response):
         self.tick = -1
         self.access = -1
         self.proved_at = self.began_at = time.monotonic()
-        self.beat = HEARTBEAT_SECONDS * frames.spread(800, 1150) / 1000
-        self.age = AGE_SECONDS * frames.spread(900, 1100) / 1000
+        self.pace = self.streams.pace
+        self.beat = self.pace.heartbeat * frames.spread(800, 1150) / 1000
+        self.age = self.pace.age * frames.spread(900, 1100) / 1000
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
@@ -160,7 +76,7 @@ class EventStream(Response):
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, topic: Topic) -> None:
         """Run; trouble after the first byte becomes a frame, since the status is out."""
-        out = Out(scope, send)
+        out = Out(scope, send, stall=self.pace.stall)
         self.note(topic)
         try:
             if not await self.run(out, topic):
@@ -191,11 +107,15 @@ class EventStream(Response):
         """Remember what has been heard of. Always before a read."""
         self.tick, self.access = topic.tick, self.live.access
 
+    async def idle(self, topic: Topic, seconds: float) -> None:
+        """Do nothing until there may be something to do."""
+        await self.live.wait(topic, self.tick, seconds)
+
     async def parked(self, out: Out, topic: Topic, *, at_most: float, beat: bytes) -> bool:
         """Wait for a wake and keep the line warm; False when this stream must leave. Asks who reads when it is time."""
         now = time.monotonic()
-        rest = min(out.wrote_at + self.beat, self.began_at + self.age, self.proved_at + PROOF_SECONDS) - now
-        await self.live.wait(topic, self.tick, min(rest, at_most))
+        rest = min(out.wrote_at + self.beat, self.began_at + self.age, self.proved_at + self.pace.proof) - now
+        await self.idle(topic, min(rest, at_most))
         now = time.monotonic()
         if self.streams.draining or now >= self.began_at + self.age:
             reason = "drain" if self.streams.draining else "rotation"
@@ -203,7 +123,7 @@ class EventStream(Response):
             return False
         if now >= out.wrote_at + self.beat:
             await out.write(beat)
-        if self.access != self.live.access or now >= self.proved_at + PROOF_SECONDS:
+        if self.access != self.live.access or now >= self.proved_at + self.pace.proof:
             self.access = self.live.access
             self.proved_at = now
             self.actor = await deps.asked_again(self.request, self.who)
@@ -224,27 +144,61 @@ class JournalStream(EventStream):
     ) -> None:
         super().__init__(request, session, who, headers=headers)
         self.cursor = cursor
-        self.seq = 0
+        self.page: Page | None = None
+        self.feed: Feed | None = None
+        self.fed_as: Actor | None = None
         self.turns: dict[str, int] = {}
         self.says_beat = request.query_params.get("hb") == "event"
 
     async def run(self, out: Out, topic: Topic) -> bool:
+        self.seat = Seat(out, 0)
+        try:
+            return await self._follow(out, topic)
+        finally:
+            self._stand_up()
+
+    async def idle(self, topic: Topic, seconds: float) -> None:
+        """Sleep in the feed; while a turn writes, every follower looks at its text by itself."""
+        if self.turns or (self.page is not None and self.page.turns):
+            await super().idle(topic, seconds)
+            return
+        if self.fed_as != self.actor:
+            self._stand_up()
+            self._sit_down(topic)
+        if self.feed is not None:
+            await self.feed.rest(self.seat, seconds, access=self.access)
+
+    def _sit_down(self, topic: Topic) -> None:
+        actor = self.fed_as = self.actor
+
+        def make() -> Feed:
+            read = partial(self._page, actor, limit=PAGE)
+            return Feed(self.live, topic, read, seq=self.seat.seq, tick=self.tick, access=self.access)
+
+        self.feed = self.streams.seated(self.session, actor, self.seat, make)
+
+    def _stand_up(self) -> None:
+        if self.fed_as is not None:
+            self.streams.unseated(self.session, self.fed_as, self.seat)
+            self.feed = self.fed_as = None
+
+    async def _follow(self, out: Out, topic: Topic) -> bool:
         chunk, reset = await self._first(topic)
-        page = chunk.page
+        self.page = page = chunk.page
         head = Position(page.session.epoch, page.session.seq)
-        if page.closed and self.seq == head.seq and not reset:
+        if page.closed and self.seat.seq == head.seq and not reset:
             return False
         await out.start({"Session-Head": str(head), **self.extra})
-        opening = frames.opening(f"{head.epoch}.{self.seq}", f"head={head} oldest={head.epoch}.1")
+        opening = frames.opening(f"{head.epoch}.{self.seat.seq}", f"head={head} oldest={head.epoch}.1")
         await out.write(opening + reset + self._taken(chunk))
         while True:
             if written := await self._turn_frames(page, topic):
                 await out.write(written)
-            if page.closed and self.seq >= page.session.seq:
+            if page.closed and self.seat.seq >= page.session.seq:
                 await out.write(frames.frame({"head": page.session.position}, event="end", id=page.session.position))
                 return True
-            if self.seq >= page.session.seq:
-                at_most = TEXT_SECONDS if page.turns else AGE_SECONDS
+            if self.seat.seq >= page.session.seq:
+                at_most = self.pace.text if page.turns else self.pace.age
                 if not await self.parked(out, topic, at_most=at_most, beat=self._beat(page)):
                     return True
             elif self.streams.draining:
@@ -252,11 +206,11 @@ class JournalStream(EventStream):
                 return True
             self.note(topic)
             try:
-                chunk = await self._read(topic, self.seq, PAGE)
+                chunk = await self._read(topic, self.seat.seq, PAGE)
             except errors.Gone:
                 chunk, again = await self._replaced(topic, "ahead")
                 await out.write(again)
-            page = chunk.page
+            self.page = page = chunk.page
             if data := self._taken(chunk):
                 await out.write(data)
 
@@ -265,47 +219,45 @@ class JournalStream(EventStream):
         cursor = self.cursor
         if cursor is None:
             newest = await self._read(topic, 0, 1)
-            self.seq = newest.page.session.seq
-            return await self._read(topic, self.seq, FIRST_PAGE), b""
+            self.seat.seq = newest.page.session.seq
+            return await self._read(topic, self.seat.seq, FIRST_PAGE), b""
         if cursor.epoch not in (0, self.engine.epoch):
             return await self._replaced(topic, "epoch")
-        self.seq = cursor.seq
+        self.seat.seq = cursor.seq
         try:
-            return await self._read(topic, self.seq, FIRST_PAGE), b""
+            return await self._read(topic, self.seat.seq, FIRST_PAGE), b""
         except errors.Gone:
             return await self._replaced(topic, "ahead")
 
     async def _replaced(self, topic: Topic, reason: str) -> tuple[Chunk, bytes]:
         """Tell the reader that its history is not this one, and where this one goes on."""
         newest = (await self._read(topic, 0, 1)).page.session
-        self.seq = newest.seq
+        self.seat.seq = newest.seq
         data = {
             "reason": reason,
             "oldest": f"{newest.epoch}.1",
             "head": newest.position,
             "state": f"/v1/sessions/{self.session}",
         }
-        return await self._read(topic, self.seq, FIRST_PAGE), frames.frame(data, event="reset", id=newest.position)
+        return await self._read(topic, self.seat.seq, FIRST_PAGE), frames.frame(data, event="reset", id=newest.position)
 
     async def _read(self, topic: Topic, after: int, limit: int) -> Chunk:
-        actor, session = self.actor, self.session
+        key = (topic, self.tick, self.actor, after, limit)
+        return await self.streams.together(key, partial(self._page, self.actor, after, limit=limit))
 
-        async def read() -> Chunk:
-            return frames.chunk(
-                await deps.settle(self.engine.events(session, actor, after=after, limit=limit)), after=after
-            )
-
+    async def _page(self, actor: Actor, after: int, *, limit: int) -> Chunk:
+        page = await deps.settle(self.engine.events(self.session, actor, after=after, limit=limit))
         try:
-            return await self.streams.together((topic, self.tick, actor, after, limit), read)
+            return frames.chunk(page, after=after)
         except LookupError:
             metrics.GAPS.inc()
             raise
 
     def _taken(self, chunk: Chunk) -> bytes:
         """The chunk's frames; the position moves with them."""
-        if chunk.last > self.seq:
-            metrics.EVENTS.inc(chunk.last - self.seq)
-            self.seq = chunk.last
+        if chunk.last > self.seat.seq:
+            metrics.EVENTS.inc(chunk.last - self.seat.seq)
+            self.seat.seq = chunk.last
         return chunk.data
 
     async def _turn_frames(self, page: Page, topic: Topic) -> bytes:
@@ -324,7 +276,7 @@ class JournalStream(EventStream):
             self.turns[turn.id] = (have or 0) + len(read.text)
         for id in set(self.turns) - {turn.id for turn in page.turns}:
             seen = await deps.settle(self.engine.turn(self.session, id, self.actor))
-            if seen.seq is not None and seen.seq <= self.seq:
+            if seen.seq is not None and seen.seq <= self.seat.seq:
                 del self.turns[id]
                 written.append(frames.frame({"turn": id, "status": seen.status, "seq": seen.seq}, event="done"))
         return b"".join(written)
@@ -334,7 +286,7 @@ class JournalStream(EventStream):
 
     def _beat(self, page: Page) -> bytes:
         if self.says_beat:
-            return frames.frame({}, event="hb", id=f"{page.session.epoch}.{self.seq}")
+            return frames.frame({}, event="hb", id=f"{page.session.epoch}.{self.seat.seq}")
         return frames.HEARTBEAT
 
 
@@ -369,17 +321,13 @@ class TurnStream(EventStream):
                     data.update(await self.more(text.seq))
                 await out.write(frames.frame(data, event="done", id=f"{self.turn}.{frames.END}"))
                 return True
-            if not await self.parked(out, topic, at_most=TEXT_SECONDS, beat=frames.HEARTBEAT):
+            if not await self.parked(out, topic, at_most=self.pace.text, beat=frames.HEARTBEAT):
                 return True
             self.note(topic)
             text = await self._read()
 
     async def _read(self) -> TextPage:
         return await deps.settle(self.engine.text(self.session, self.turn, self.actor, after=self.off))
-
-
-async def _run(read: Callable[[], Awaitable[T]]) -> T:
-    return await read()
 
 
 async def _left(receive: Receive, task: asyncio.Task[Any]) -> None:
@@ -402,7 +350,7 @@ async def events(request: Request, session: str, who: Who = deps.actor) -> Respo
     accept = request.headers.get("accept", "*/*")
     if "text/event-stream" in accept and request.method == "GET":
         return JournalStream(request, session, who, frames.journal_cursor(request))
-    if not any(name in accept for name in ("*/*", "application/*", "application/json")):
+    if request.method == "GET" and not any(name in accept for name in ("*/*", "application/*", "application/json")):
         raise NotAcceptable()
     return await poll.events(request, session, who)
 

@@ -11,9 +11,9 @@ APP = App(
     description="A candidate solves a challenge with the help of a model, under a time limit and a token budget.",
     kinds=(kind.KIND, challenges.KIND),
     routes="sitting.apps.interview.routes",
-    cli="sitting.apps.interview.cli:app",
-    templates="sitting.apps.interview",
+    templates="templates",
     home="/interviews",
     create="/interviews/new",
+    pages={"interview": "/interviews/{id}", "challenge": "/challenges/{id}"},
     demo="sitting.apps.interview.demo:play",
 )

@@ -25,7 +25,8 @@ def create(
     from . import commands, views
 
     value = {
-        "candidate_name": candidate_name, "candidate_email": email or None, "time_limit": minutes * 60, "token_budget": tokens,
+        "candidate_name": candidate_name, "candidate_email": email or None, "time_limit": minutes * 60,
+        "token_budget": tokens,
     }  # fmt: skip
     command = strict.check(commands.Create, value)
     with opened(data) as installation:

@@ -43,7 +43,10 @@ def play(installation: Installation, say: Callable[[str], None]) -> None:
         _ask(engine, session.id, candidate, question, say)
     engine.do(session.id, commands.End(), interviewer).result()
     verdict = bundle.verify(installation.store, installation.kinds, session.id, epoch=installation.epoch).result()
-    say(f"interview: {session.id}, {verdict.checked} events, " + ("verified" if verdict.ok else f"NOT whole: {verdict.reason}"))
+    say(
+        f"interview: {session.id}, {verdict.checked} events, "
+        + ("verified" if verdict.ok else f"NOT whole: {verdict.reason}")
+    )
 
 
 def _ask(engine: Engine, id: str, candidate: Actor, question: str, say: Callable[[str], None]) -> None:

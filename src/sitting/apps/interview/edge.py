@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +20,8 @@ from ...core.kind import Command
 from ...core.session import Session
 from ...engine import Done, Engine, Seen, Selection
 from ...web import answer, deps
-from . import commands, figures, terms, views
+from ...web.errors import status_of
+from . import figures, terms, views
 from .refusals import INTERVIEW_NOT_FOUND, TURN_NOT_FOUND
 
 KIND = "interview"
@@ -73,7 +75,9 @@ async def see(request: Request, id: str, actor: Actor) -> Seen:
     return await found(engine(request).view(id, actor, kind=KIND))
 
 
-async def everything(request: Request, id: str, actor: Actor, types: frozenset[str] = frozenset()) -> tuple[Seen, list[Event]]:
+async def everything(
+    request: Request, id: str, actor: Actor, types: frozenset[str] = frozenset()
+) -> tuple[Seen, list[Event]]:
     """An interview with all its events, or those of some types."""
     selection = await found(engine(request).selected(id, actor, types, limit=EVERY_EVENT))
     if selection.seen.session.kind != KIND:
@@ -85,11 +89,72 @@ async def asked(request: Request, model: type[C]) -> C:
     """The command in the body: JSON strictly, a form with its texts read as numbers where numbers are wanted."""
     if not deps.is_form(request):
         return await deps.read(request, model)
-    values = {name: value for name, value in (await deps.form(request)).items() if name != "csrf_token"}
     try:
-        return model.model_validate(values)
+        return model.model_validate(filled(await typed(request), model))
     except ValidationError as error:
         raise errors.Invalid(fields=strict.fields(error)) from None
+
+
+async def asked_of(request: Request, id: str, who: Actor, model: type[C]) -> C:
+    """The same, for an interview that must be there: who may not see it learns nothing from a wrong body."""
+    await see(request, id, who)
+    return await asked(request, model)
+
+
+async def typed(request: Request) -> dict[str, str]:
+    """The fields of a form as people typed them: a browser sends a line break as two characters, which nobody typed."""
+    form = await deps.form(request)
+    return {name: value.replace("\r\n", "\n") for name, value in form.items() if name != "csrf_token"}
+
+
+def filled(values: Mapping[str, str], model: type[BaseModel]) -> dict[str, str]:
+    """A form without the fields that were left empty and may be: they count as not given."""
+    required = {name for name, field in model.model_fields.items() if field.is_required()}
+    return {name: value for name, value in values.items() if value or name in required}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A form that was refused: which one, why, and what had been typed. Its page is shown again with all of it."""
+
+    form: str
+    refusal: errors.Refusal
+    values: Mapping[str, str]
+
+    @property
+    def message(self) -> str:
+        return self.refusal.message
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return sentences(self.refusal)
+
+    @property
+    def status(self) -> int:
+        return status_of(self.refusal)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        seconds = self.refusal.facts.get("retry_after")
+        return {} if seconds is None else {"Retry-After": str(max(1, round(seconds)))}
+
+
+async def or_again(
+    request: Request, form: str, answering: Awaitable[Response], again: Callable[[Refused], Awaitable[Response]]
+) -> Response:
+    """The answer to a form, or the page the form stands on. Programs and scripts get the refusal itself."""
+    try:
+        return await answering
+    except errors.Refusal as refusal:
+        lasting = isinstance(refusal, errors.NotFound | errors.NotAuthenticated | errors.NotAllowed)
+        if lasting or not (deps.is_form(request) and answer.accepts_html(request)):
+            raise
+        return await again(Refused(form, refusal, await typed(request)))
+
+
+def leads_back(request: Request) -> bool:
+    """Whether the answer to a form is a page to go to. Our scripts send forms too, but stay where they are."""
+    return deps.is_form(request) and "application/json" not in request.headers.get("accept", "")
 
 
 async def carry_out(
@@ -122,7 +187,7 @@ def shown(request: Request) -> Callable[[Done], Response]:
     """The session as the answer of a command: JSON, or back to its page after a form."""
 
     def render(done: Done) -> Response:
-        if deps.is_form(request):
+        if leads_back(request):
             return answer.redirect(f"/interviews/{done.session.id}")
         return answer.json(whole(request, done.session, done.audience, done.now))
 
@@ -166,20 +231,38 @@ def transcript(selection: Selection, limit: int) -> Response:
     return answer.json({"items": figures.messages(events), "next": events[-1].seq if len(events) == limit else None})
 
 
-def cancel_command(turn: str) -> commands.CancelTurn:
+async def talk(
+    request: Request, id: str, actor: Actor, *, limit: int
+) -> tuple[Seen, list[dict[str, Any]], dict[str, Any] | None]:
+    """The last messages, and the reply that is being written with its text so far."""
+    selection = await found(engine(request).selected(id, actor, terms.SAID, limit=limit))
+    seen = selection.seen
+    if seen.session.kind != KIND:
+        raise errors.NotFound(INTERVIEW_NOT_FOUND)
+    turn = seen.session.data["turn"]
+    writing = None
+    if turn is not None:
+        page = await found(engine(request).text(id, turn["id"], actor))
+        writing = {"id": turn["id"], "text": page.text, "off": len(page.text)}
+    return seen, figures.messages(selection.events), writing
+
+
+def of_turn(model: type[C], turn: str) -> C:
     """The command for a turn id in a path, where a malformed one is simply unknown."""
     try:
-        return strict.check(commands.CancelTurn, {"turn": turn})
+        return strict.check(model, {"turn": turn})
     except errors.Invalid:
         raise errors.NotFound(TURN_NOT_FOUND) from None
 
 
-def sentences(error: errors.Invalid) -> dict[str, str]:
+def sentences(error: errors.Refusal) -> dict[str, str]:
     """Field -> sentence, for a form."""
     return {field["field"]: field["message"] for field in error.facts.get("fields", [])}
 
 
 def _presences(request: Request) -> dict[str, datetime]:
-    state: Mapping[str, Any] = request.app.state._state
-    made: dict[str, datetime] = state.setdefault("interview_presence", {})  # type: ignore[attr-defined]
+    state = request.app.state
+    if not hasattr(state, "interview_presences"):
+        state.interview_presences = {}
+    made: dict[str, datetime] = state.interview_presences
     return made

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ... import errors
-from ...core.event import Event
 from ...core.kind import Command, Reader
 from . import clock
 from .challenges import offered
@@ -46,9 +45,9 @@ def linking(reader: Reader, _command: Command) -> Mapping[str, Any]:
     return {"link_key": reader.installed["link_key"]}
 
 
-def ending(reader: Reader, _command: Command) -> Mapping[str, Any]:
+def ending(reader: Reader, command: Command) -> Mapping[str, Any]:
     """The key, and what the running reply has written."""
-    return {**linking(reader, _command), **_written(reader)}
+    return {**linking(reader, command), **_written(reader)}
 
 
 def cancelling(reader: Reader, command: Command) -> Mapping[str, Any]:
@@ -90,19 +89,17 @@ def asking(reader: Reader, command: Command) -> Mapping[str, Any]:
         if failed is None or failed["turn"] != command.turn:
             return known | {"existed": _existed(reader, command.turn)}
         seq = failed["seq"]
-        erased_or_content = next(_contents(reader, {seq}), (seq, None))[1]
-        if erased_or_content is None:
+        kept = _contents(reader, {seq})
+        if seq not in kept:
             return known
-        message = erased_or_content
+        message = kept[seq]
     try:
         model = reader.installed["models"].get(session.data["model_name"])
     except errors.ModelNotConfigured as missing:
         return known | {"no_model": missing.message}
     left = Left(clock.time_remaining(session, reader.now), clock.tokens_left(session))
     history = reader.journal(HISTORY, before=seq)
-    counted = prompt(
-        session, message, seq=seq, history=history, left=left, count=model.count, window=model.window
-    )
+    counted = prompt(session, message, seq=seq, history=history, left=left, count=model.count, window=model.window)
     plan = Plan(counted.tokens, counted.from_seq, model.count(message), left.time_remaining, left.tokens_free)
     return known | {"plan": plan}
 
@@ -113,28 +110,23 @@ def recording(reader: Reader, command: Command) -> Mapping[str, Any]:
     return {"counted": _count(reader, command.text)}
 
 
-def _contents(reader: Reader, wanted: set[int]) -> Any:
-    """Positions with what was said there, for the wanted positions."""
-    for event in _messages(reader, wanted):
+def _contents(reader: Reader, wanted: set[int]) -> dict[int, str]:
+    """What was said at the wanted positions; one that holds no message, or an erased one, is missing."""
+    found: dict[int, str] = {}
+    for event in reader.journal(SAID, before=max(wanted, default=0) + 1):
+        if event.seq < min(wanted, default=0):
+            break
         content = event.part(CANDIDATES).get("content")
         if event.seq in wanted and isinstance(content, str):
-            yield event.seq, content
-
-
-def _messages(reader: Reader, wanted: set[int]) -> Any:
-    lowest = min(wanted, default=0)
-    event: Event
-    for event in reader.journal(SAID, before=max(wanted, default=0) + 1):
-        if event.seq < lowest:
-            return
-        yield event
+            found[event.seq] = content
+    return found
 
 
 def scoring(reader: Reader, command: Command) -> Mapping[str, Any]:
     """What was said at the cited places."""
     assert isinstance(command, SaveScores | AmendScorecard)
     wanted = {citation.seq for score in command.scores for citation in score.citations}
-    return {"contents": dict(_contents(reader, wanted))}
+    return {"contents": _contents(reader, wanted)}
 
 
 def proposing(reader: Reader, _command: Command) -> Mapping[str, Any]:
@@ -149,7 +141,7 @@ def proposing(reader: Reader, _command: Command) -> Mapping[str, Any]:
 def gathering(reader: Reader, command: Command) -> Mapping[str, Any]:
     """What was said at the places the model names."""
     assert isinstance(command, RecordEvidence)
-    return {"contents": dict(_contents(reader, {item.seq for item in command.items}))}
+    return {"contents": _contents(reader, {item.seq for item in command.items})}
 
 
 FACTS: Mapping[str, Callable[[Reader, Command], Mapping[str, Any]]] = {

@@ -227,7 +227,7 @@ def _note_removed(session: Session, event: Event) -> Session:
     return session.drop("notes", event.data["note_id"])
 
 
-_BLANK = {"scores": [], "summary": "", "submitted_at": None, "amended_at": None, "reason": None}
+_BLANK: dict[str, Any] = {"scores": [], "summary": "", "submitted_at": None, "amended_at": None, "reason": None}
 
 
 def _card(session: Session, event: Event) -> dict[str, Any]:
@@ -275,9 +275,10 @@ def _evidence_ended(session: Session, event: Event) -> Session:
     if proposal is None:
         return session
     if event.type == EventType.EVIDENCE_FAILED:
-        return session.put("proposals", event.data["job"], {**proposal, "state": "failed", "reason": event.data["reason"]})
-    items = event.part(CANDIDATES).get("items", [])
-    return session.put("proposals", event.data["job"], {**proposal, "state": "proposed", "items": items})
+        ended = {"state": "failed", "reason": event.data["reason"]}
+    else:
+        ended = {"state": "proposed", "items": event.part(CANDIDATES).get("items", [])}
+    return session.put("proposals", event.data["job"], {**proposal, **ended})
 
 
 _STEPS: Mapping[str, Callable[[Session, Event], Session]] = {

@@ -107,9 +107,7 @@ def stop(draft: Draft, *, by: str) -> None:
     text = str(known.get("text", ""))[:MAX_REPLY]
     output = int(known.get("counted", 0)) if text else 0
     prompt = turn["prompt_tokens"]
-    bill = settled(
-        reserved=turn["reserved"], prompt=prompt, input_tokens=prompt, output_tokens=output, counted=output
-    )
+    bill = settled(reserved=turn["reserved"], prompt=prompt, input_tokens=prompt, output_tokens=output, counted=output)
     data = {
         "turn": turn["id"],
         "message": draft.ask.uuid("reply"),
@@ -222,9 +220,7 @@ def _job(turn: str, seq: int, plan: Plan, reserved: int) -> JobRequest:
         "time_remaining": plan.time_remaining,
         "tokens_free": plan.tokens_free,
     }
-    return JobRequest(
-        REPLY, REPLY, turn, input=job_input, on_takeover="interrupt", audiences=(INTERVIEWER, CANDIDATE)
-    )
+    return JobRequest(REPLY, REPLY, turn, input=job_input, on_takeover="interrupt", audiences=(INTERVIEWER, CANDIDATE))
 
 
 def _over(ask: Ask) -> errors.Refusal:

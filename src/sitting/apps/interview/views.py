@@ -1,4 +1,4 @@
-"""Who sees what of an interview. What is not shown here is shown nowhere: pages, JSON, streams and exports all ask here.
+"""Who sees what of an interview. What is not shown here is shown nowhere: pages, JSON, streams and exports ask here.
 
 Audiences: `interviewer:<actor id>` (each has notes and a scorecard of their own), `candidate`, and `visitor`, who holds
 the link but has not joined and sees nothing.
@@ -6,24 +6,28 @@ the link but has not joined and sees nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ...core.actor import Actor
+from ...core.actor import MEMBER, SYSTEM, Actor
 from ...core.event import Event, to_text
 from ...core.kind import Final
 from ...core.session import Session
 from . import clock, refusals
-from .people import link_of
+from .people import join_code as join_code
+from .people import link_credential as link_credential
+from .people import link_of as link_of
 from .terms import CANDIDATE, CANDIDATES, DEFAULTS, FINAL, INTERVIEWER, VISITOR, EventType
 
 _CHALLENGE_SHOWN = ("title", "description", "category", "difficulty", "instructions", "starter_code", "tags")
 
 
 def audience(session: Session, actor: Actor, role: str) -> str:
-    """Who sees the same."""
-    return f"{INTERVIEWER}:{actor.id}" if role in (INTERVIEWER, "system") else role
+    """Who sees the same. A role this file does not know sees nothing."""
+    if role in (INTERVIEWER, SYSTEM):
+        return f"{INTERVIEWER}:{actor.id}"
+    return CANDIDATE if role == CANDIDATE else VISITOR
 
 
 def actor_of(audience: str) -> str | None:
@@ -162,22 +166,21 @@ def remaining(session: Session, now: datetime) -> dict[str, Any]:
 
 
 def notes(session: Session, actor: str) -> list[dict[str, Any]]:
-    """One interviewer's own notes, by the place they belong to, those without one first."""
+    """One interviewer's own notes, oldest first."""
     own = [
         {"id": id, **{name: note[name] for name in ("text", "at_seq", "created_at", "updated_at")}}
         for id, note in session.collection("notes").items()
         if note["owner"] == actor
     ]
-    return sorted(own, key=lambda note: (note["at_seq"] or 0, note["created_at"], note["id"]))
+    return sorted(own, key=lambda note: (note["created_at"], note["id"]))
 
 
 def scorecards(session: Session, actor: str) -> dict[str, Any]:
     """The own card; the others' once the own one is submitted, before that only how many there are."""
     cards = session.collection("scorecards")
     own = cards.get(actor)
-    others = [
-        {"interviewer": other, **card} for other, card in sorted(cards.items()) if other != actor and card["submitted_at"]
-    ]
+    submitted = {other: card for other, card in cards.items() if other != actor and card["submitted_at"]}
+    others = [{"interviewer": other, **card} for other, card in sorted(submitted.items())]
     open_to_see = own is not None and bool(own["submitted_at"])
     return {
         "own": None if own is None else {"interviewer": actor, **own},
@@ -219,11 +222,12 @@ _REASONED: Mapping[str, tuple[str, ...]] = {
 _SPOKEN: Mapping[str, tuple[str, ...]] = {
     EventType.MESSAGE_SENT: ("message", "turn", "tokens", "prompt_tokens", "reserved", "prompt_from_seq"),
     EventType.MESSAGE_RECEIVED: (
-        "message", "turn", "model", "input_tokens", "output_tokens", "charged", "overrun", "first_token_ms", "duration_ms",
+        *("message", "turn", "model", "input_tokens", "output_tokens"),
+        *("charged", "overrun", "first_token_ms", "duration_ms"),
     ),
     EventType.TURN_CANCELLED: ("turn", "by", "charged", "mark"),
     EventType.TURN_FAILED: ("turn", "reason", "charged", "mark"),
-}  # fmt: skip
+}
 _INTERVIEWERS: Mapping[str, tuple[str, ...]] = {
     EventType.CANDIDATE_JOINED: ("device", "notice_version"),
     EventType.SESSION_UPDATED: ("fields",),
@@ -255,7 +259,8 @@ def tell(event: Event, audience: str) -> dict[str, Any] | None:
         "seq": event.seq,
         "type": event.type,
         "ts": to_text(event.at),
-        "actor": {"role": event.role},
+        # Whoever opens an interview does so as a member of the space, and is its interviewer from then on.
+        "actor": {"role": INTERVIEWER if event.role == MEMBER else event.role},
         "description": event.type.replace("_", " ").capitalize(),
         "data": data,
     }
@@ -280,6 +285,20 @@ def _told(event: Event, audience: str) -> dict[str, Any] | None:
     return None
 
 
+def parts(event: Event, audience: str) -> Collection[str]:
+    """Whose personal content of an event this audience may take along in an export."""
+    actor = actor_of(audience)
+    if _told(event, audience) is None:
+        return ()
+    if event.type in _SPOKEN:
+        return (CANDIDATES,)
+    if event.type in _REASONED:
+        return (event.actor,)
+    if actor is None or (event.type == EventType.SCORECARD_AMENDED and event.actor != actor):
+        return ()
+    return tuple(event.personal)
+
+
 def _pick(event: Event, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: event.data.get(name) for name in names}
 
@@ -291,15 +310,16 @@ def reason_of(event: Event) -> str:
 
 def final(event: Event) -> Final | None:
     """How a reply ended, and its whole text."""
-    outcomes: Mapping[str, Callable[[], str]] = {
-        EventType.MESSAGE_RECEIVED: lambda: "completed",
-        EventType.TURN_CANCELLED: lambda: "cancelled",
-        EventType.TURN_FAILED: lambda: "interrupted" if event.data["reason"] == "interrupted" else "failed",
-    }
-    outcome = outcomes.get(event.type)
-    if outcome is None:
-        return None
-    return Final(event.data["turn"], outcome(), event.part(CANDIDATES).get("content") or "")
+    match event.type:
+        case EventType.MESSAGE_RECEIVED:
+            outcome = "completed"
+        case EventType.TURN_CANCELLED:
+            outcome = "cancelled"
+        case EventType.TURN_FAILED:
+            outcome = "interrupted" if event.data["reason"] == "interrupted" else "failed"
+        case _:
+            return None
+    return Final(event.data["turn"], outcome, event.part(CANDIDATES).get("content") or "")
 
 
 def title(session: Session) -> str:

@@ -7,32 +7,25 @@
  */
 
 const $ = (selector, root = document) => root.querySelector(selector);
-const all = (selector, root = document) =>
-  [...(root.matches?.(selector) ? [root] : []), ...root.querySelectorAll(selector)];
+const all = (selector, root = document) => [...(root.matches?.(selector) ? [root] : []), ...root.querySelectorAll(selector)];
 const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
 const points = (text) => Array.from(text);
-const tell = (target, name, detail = {}) =>
-  target.dispatchEvent(new CustomEvent(`sitting:${name}`, { bubbles: true, detail }));
+const tell = (target, name, detail = {}) => target.dispatchEvent(new CustomEvent(`sitting:${name}`, { bubbles: true, detail }));
 const attempt = (act) => { try { return act(); } catch { return null; } };
 const announce = (text) => { $('#announce')?.replaceChildren(text); };
 const named = (name, value) => `[${name}="${CSS.escape(value)}"]`;
 
 /* ---- Turns: text while it is written, each code point exactly once ---- */
-
 const lengths = new WeakMap(); // element -> code points it shows
-
-function shown(element) {
-  if (!lengths.has(element)) lengths.set(element, Number(element.dataset.off ?? points(element.textContent).length));
-  return lengths.get(element);
-}
+const shown = (element) => lengths.get(element) ?? Number(element.dataset.off ?? points(element.textContent).length);
 
 function turnElement(turn) {
   const known = $(named('data-turn', turn));
-  const place = $('[data-turns]');
-  if (known || !place) return known;
-  const item = $('template[data-turn-template]', place).content.firstElementChild.cloneNode(true);
+  const template = known ? null : $('[data-turns] template[data-turn-template]');
+  if (!template) return known;
+  const item = template.content.firstElementChild.cloneNode(true);
   $('[data-turn]', item).dataset.turn = turn;
-  (all('ol, ul', place)[0] ?? place).append(item);
+  (all('ol, ul', template.closest('[data-turns]'))[0] ?? template.parentElement).append(item);
   return $('[data-turn]', item);
 }
 
@@ -60,23 +53,19 @@ function finish({ turn, status: how }) {
 }
 
 /* ---- Boxes that stay at their end while text comes in ---- */
-
 const reading = new WeakSet(); // somebody scrolled up to read
 const stick = () => all('[data-stick]').forEach((box) => { if (!reading.has(box)) box.scrollTop = box.scrollHeight; });
 
 document.addEventListener('scroll', ({ target: box }) => {
-  if (!box.matches?.('[data-stick]')) return;
-  reading[box.scrollHeight - box.scrollTop - box.clientHeight < 48 ? 'delete' : 'add'](box);
+  if (box.matches?.('[data-stick]')) reading[box.scrollHeight - box.scrollTop - box.clientHeight < 48 ? 'delete' : 'add'](box);
 }, true);
 
 /* ---- Regions: parts of this page that are fetched again when something happened ---- */
-
+const here = () => $('link[rel=canonical]')?.href ?? location.href; // a form that came back has its own address
 const regions = { wanted: new Set(), timer: 0, busy: false, tries: 0, composing: false };
 const soon = (wait) => { clearTimeout(regions.timer); regions.timer = setTimeout(refresh, wait); };
-
-for (const type of ['compositionstart', 'compositionend']) { // an input method is open: replacing its field would break the word
-  document.addEventListener(type, () => { regions.composing = type === 'compositionstart'; });
-}
+document.addEventListener('compositionstart', () => { regions.composing = true; }); // a replaced field would break the word
+document.addEventListener('compositionend', () => { regions.composing = false; });
 
 /** Something of this type happened; null: anything may have. */
 function happened(type) {
@@ -87,17 +76,22 @@ function happened(type) {
   if (regions.wanted.size) soon(120);
 }
 
+/* A page's own script may know that a region is out of date. */
+document.addEventListener('sitting:stale', ({ target }) => { regions.wanted.add(target.id); soon(0); });
+
 async function refresh() {
-  if (regions.busy || regions.composing) return soon(250);
+  if (regions.busy || regions.composing || $('dialog[open]')) return soon(250);
   regions.busy = true;
   const ids = [...regions.wanted];
   regions.wanted.clear();
-  const answer = await fetch(location.href, { headers: { Accept: 'text/html' }, cache: 'no-store' }).catch(() => null);
-  const html = answer?.ok && new URL(answer.url).pathname === location.pathname && await answer.text().catch(() => null);
+  const answer = await fetch(here(), { headers: { Accept: 'text/html' }, cache: 'no-store' }).catch(() => null);
+  const html = answer?.ok && new URL(answer.url).pathname === new URL(here()).pathname && await answer.text().catch(() => null);
   regions.busy = false;
   if (html) {
     const page = new DOMParser().parseFromString(html, 'text/html');
-    ids.forEach((id) => replace(id, page));
+    const inside = (id) => ids.some((one) => one !== id && document.getElementById(one)?.contains(document.getElementById(id)));
+    ids.filter((id) => !inside(id)).forEach((id) => replace(id, page)); // the outer one brings its inner ones
+    if (regions.tries >= 5) followers.forEach((one) => one.source?.readyState === EventSource.OPEN && one.say('live'));
     regions.tries = 0;
   } else {
     regions.wanted = new Set([...regions.wanted, ...ids]);
@@ -110,10 +104,11 @@ function replace(id, page) {
   const old = document.getElementById(id);
   const fresh = page.getElementById(id);
   if (!old || !fresh) return old?.remove();
-  const focus = old.contains(document.activeElement) ? document.activeElement : null;
+  const focus = old.contains(document.activeElement) && document.activeElement;
   carry(old, fresh);
   old.replaceWith(fresh);
   enhance(fresh);
+  if (said) status(said);
   if (focus) refocus(focus, fresh);
   stick();
   tell(fresh, 'refreshed');
@@ -144,10 +139,9 @@ function carry(old, fresh) {
     same.textContent = turn.textContent;
     lengths.set(same, shown(turn));
   }
-  for (const box of all('[data-stick]', old).filter((one) => reading.has(one))) {
-    const [same, top] = [twin(box, fresh), box.scrollTop];
-    if (same) reading.add(same);
-    if (same) requestAnimationFrame(() => { same.scrollTop = top; });
+  for (const box of all('[data-stick]', old)) {
+    const [same, top] = [reading.has(box) && twin(box, fresh), box.scrollTop];
+    if (same) requestAnimationFrame(() => { same.scrollTop = top; reading.add(same); });
   }
 }
 
@@ -158,7 +152,6 @@ function refocus(was, fresh) {
 }
 
 /* ---- Following a session ---- */
-
 const SAYS = {
   connecting: 'Connecting…', live: 'Live', reconnecting: 'Reconnecting…', ended: 'Ended', gone: 'No longer open to you',
   out: 'Signed out. Sign in again to follow.', stale: 'Could not refresh. Reload the page.',
@@ -166,7 +159,10 @@ const SAYS = {
 const SILENCE = 60_000; // the server says something every 18 s at most
 const followers = new Map();
 
+let said = ''; // also for a place that is drawn later
+
 function status(state) {
+  said = state;
   for (const place of all('[data-follow-status]').filter((one) => one.dataset.state !== state)) {
     place.dataset.state = state;
     ($('[data-follow-text]', place) ?? place).textContent = SAYS[state];
@@ -189,7 +185,7 @@ class Follower {
 
   address(more) {
     const url = new URL(this.url, location.href);
-    for (const [name, value] of Object.entries({ after: this.after, ...more })) url.searchParams.set(name, value);
+    Object.entries({ after: this.after, ...more }).forEach((pair) => url.searchParams.set(...pair));
     return url;
   }
 
@@ -240,8 +236,8 @@ class Follower {
 }
 
 function addEntry(list, event) {
-  if ($(named('data-seq', event.seq), list)) return;
-  const item = $(`template${named('data-entry-for', list.id)}`).content.firstElementChild.cloneNode(true);
+  const item = $(`template${named('data-entry-for', list.id)}`)?.content.firstElementChild.cloneNode(true);
+  if (!item || $(named('data-seq', event.seq), list)) return;
   const time = make('time', { dateTime: event.ts, textContent: event.ts });
   const slots = {
     seq: event.seq, description: event.description ?? String(event.type).replace(/[_.]/g, ' '), role: event.actor?.role ?? '',
@@ -260,9 +256,12 @@ function addEntry(list, event) {
 
 addEventListener('online', () => followers.forEach((one) => one.again(0)));
 addEventListener('pagehide', () => followers.forEach((one) => one.close()));
+addEventListener('pageshow', ({ persisted }) => {
+  all('form[data-busy]').forEach((form) => busy(form, false));
+  if (persisted) followers.forEach((one) => one.open());
+});
 
 /* ---- Countdown: the server's figure counts from the moment it arrived; a changed figure starts again ---- */
-
 const LEVELS = [[0, 'expired', 'Time is up'], [5, 'urgent', 'Urgent'], [10, 'critical', 'Critical'], [25, 'warning', 'Warning']];
 const anchors = new WeakMap();
 
@@ -289,7 +288,6 @@ function tick() {
 }
 
 /* ---- Forms ---- */
-
 const attempts = new WeakMap(); // form -> {body, key}: the same text sent twice is one wish
 
 function busy(form, on) {
@@ -302,29 +300,29 @@ async function send(form, submitter) {
   if (submitter?.name) values.append(submitter.name, submitter.value);
   const body = values.toString();
   if (attempts.get(form)?.body !== body) attempts.set(form, { body, key: crypto.getRandomValues(new Uint32Array(4)).join('-') });
-  const headers = {
-    Accept: 'application/json', 'Content-Type': 'application/x-www-form-urlencoded',
-    'Idempotency-Key': attempts.get(form).key, 'X-CSRF-Token': values.get('csrf_token') ?? '',
-  };
+  const headers = { Accept: 'application/json', 'Idempotency-Key': attempts.get(form).key, 'X-CSRF-Token': values.get('csrf_token') ?? '' };
   busy(form, true);
   const target = submitter?.getAttribute('formaction') ?? form.getAttribute('action') ?? location.href;
-  const answer = await fetch(target, { method: 'POST', body, headers }).catch(() => null);
+  const answer = await fetch(target, { method: 'POST', body: values, headers }).catch(() => null);
   const text = await answer?.text().catch(() => '');
   const data = attempt(() => JSON.parse(text)) ?? {};
   if (!answer) data.detail = 'The server could not be reached. What you typed is still here; send it again.';
   if (data.code === 'NOT_AUTHENTICATED') data.detail = 'You are signed out. Sign in in another tab, then send this again.';
   busy(form, false);
-  if (answer?.ok) accepted(form, answer, data);
+  if (answer?.ok) accepted(form, answer, data, values);
   else complain(form, data);
 }
 
-function accepted(form, answer, data) {
+/** What was sent is done with; what has been typed since stays. */
+function accepted(form, answer, data, sent) {
   attempts.delete(form);
   $('[data-form-alert]', form)?.remove();
-  all('[data-draft]', form).forEach((field) => drafts.save(field.dataset.draft, ''));
+  for (const field of all('textarea, input:not([type=hidden])', form).filter((one) => one.value === sent.get(one.name))) {
+    if (field.dataset.draft) drafts.save(field.dataset.draft, '');
+    if (form.hasAttribute('data-reset')) field.value = field.defaultValue;
+    if (field.matches('textarea')) count(field);
+  }
   if (answer.redirected && !form.hasAttribute('data-stay')) return location.assign(answer.url);
-  if (form.hasAttribute('data-reset')) HTMLFormElement.prototype.reset.call(form); // a field may be named "reset"
-  all('textarea', form).forEach(count);
   form.closest('dialog')?.close();
   tell(form, 'accepted', data);
   if (![...followers.values()].some((one) => one.source?.readyState === EventSource.OPEN)) happened(null);
@@ -358,12 +356,7 @@ document.addEventListener('submit', (event) => {
   setTimeout(() => busy(form, false), 10_000); // it may have been a download
 });
 
-addEventListener('pageshow', ({ persisted }) => {
-  all('form[data-busy]').forEach((form) => busy(form, false));
-  if (persisted) followers.forEach((one) => one.open());
-});
-
-document.addEventListener('change', ({ target }) => target.closest('form[data-auto-submit]')?.requestSubmit());
+document.addEventListener('change', ({ target }) => target.closest('[data-auto-submit] select')?.form.requestSubmit());
 
 document.addEventListener('input', ({ target }) => {
   if (target.matches('textarea')) count(target);
@@ -400,7 +393,6 @@ const drafts = { // storage may be full or forbidden; then there are no drafts
 };
 
 /* ---- Buttons, dialogs, times ---- */
-
 async function copy(button) {
   const source = $(button.dataset.copy);
   const label = $('[data-copy-text]', button) ?? button;
@@ -421,11 +413,7 @@ function ask(details) {
   dialog.append(form);
   document.body.append(dialog);
   dialog.addEventListener('click', ({ target }) => { if (target === dialog || target.closest('[data-close]')) dialog.close(); });
-  dialog.addEventListener('close', () => {
-    details.append(form);
-    dialog.remove();
-    $('summary', details).focus();
-  });
+  dialog.addEventListener('close', () => { details.append(form); dialog.remove(); $('summary', details).focus(); });
   dialog.showModal();
 }
 
@@ -434,14 +422,15 @@ document.addEventListener('click', (event) => {
   const summary = event.target.closest('details[data-confirm] > summary');
   for (const tip of all('details.tip[open]')) if (!tip.contains(event.target)) tip.open = false;
   if (button) copy(button);
-  if (summary) event.preventDefault();
-  if (summary) ask(summary.parentElement);
+  if (!summary) return;
+  event.preventDefault();
+  ask(summary.parentElement);
 });
 
 function localTimes(root) {
   for (const time of all('time[data-local]', root)) {
     const at = new Date(time.dateTime);
-    if (Number.isNaN(at.getTime())) continue;
+    if (!at.getTime()) continue;
     const today = at.toDateString() === new Date().toDateString();
     const text = new Intl.DateTimeFormat('en-GB', today ? { timeStyle: 'medium' } : { dateStyle: 'medium', timeStyle: 'short' }).format(at);
     Object.assign(time, { textContent: today ? `today ${text}` : text, title: time.dateTime });

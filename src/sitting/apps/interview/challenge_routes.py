@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ... import errors
 from ...core import strict
 from ...core.actor import Actor
 from ...core.kind import Command
@@ -40,8 +41,9 @@ async def index(request: Request, who: Who) -> Response:
     every = [item for item in await known(request, who) if challenges.matches(item, **chosen)]
     body = {"items": every[offset : offset + limit], "total": len(every), "limit": limit, "offset": offset}
     return answer.respond(
-        request, body, "interview/challenges.html", **body, **chosen, categories=CATEGORIES, difficulties=DIFFICULTIES
-    )
+        request, body, "interview/challenges.html", page=body, chosen=chosen, categories=CATEGORIES,
+        difficulties=DIFFICULTIES,
+    )  # fmt: skip
 
 
 @router.get("/challenges/stats")
@@ -63,20 +65,23 @@ async def stats(request: Request, who: Who) -> Response:
 @router.get("/challenges/new")
 async def new(request: Request, who: Who) -> Response:
     """The form for a challenge of one's own."""
-    return _form(request, {}, {}, status=200, item=None)
+    return _form(request, _BLANK)
 
 
 @router.post("/challenges")
 async def create(request: Request, who: Who) -> Response:
     """Write a challenge."""
-    if deps.is_form(request):
-        form = await deps.form(request)
-        try:
-            command = strict.check(challenges.CreateChallenge, _from_form(form))
-        except errors.Invalid as error:
-            return _form(request, dict(form), edge.sentences(error), status=422, item=None)
-        return await _open(request, who, command)
-    return await _open(request, who, await deps.read(request, challenges.CreateChallenge))
+    if not deps.is_form(request):
+        return await _open(request, who, await deps.read(request, challenges.CreateChallenge))
+    form = await edge.typed(request)
+
+    async def created() -> Response:
+        return await _open(request, who, strict.check(challenges.CreateChallenge, _from_form(form)))
+
+    async def again(refused: edge.Refused) -> Response:
+        return _form(request, form, refused)
+
+    return await edge.or_again(request, "challenge", created(), again)
 
 
 @router.get("/challenges/{id}")
@@ -92,26 +97,32 @@ async def edit(request: Request, id: str, who: Who) -> Response:
     """The form for changing one."""
     challenges.guard(id)
     item = await one(request, who, id)
-    return _form(request, item, {}, status=200, item=item)
+    return _form(request, _as_form(item), item=item)
 
 
 @router.patch("/challenges/{id}")
 async def change(request: Request, id: str, who: Who) -> Response:
     """Change one of one's own."""
     challenges.guard(id)
+    await one(request, who, id)
     return await _do(request, id, who, await deps.read(request, challenges.EditChallenge))
 
 
 @router.post("/challenges/{id}/edit")
 async def change_from_form(request: Request, id: str, who: Who) -> Response:
-    """The same from the form."""
+    """The same from the form. A field whose text was left alone is left alone: a form cannot show every value whole."""
     challenges.guard(id)
-    form = await deps.form(request)
-    try:
-        command = strict.check(challenges.EditChallenge, _from_form(form))
-    except errors.Invalid as error:
-        return _form(request, dict(form), edge.sentences(error), status=422, item=await one(request, who, id))
-    return await _do(request, id, who, command)
+    item, form = await one(request, who, id), await edge.typed(request)
+    before = _as_form(item)
+
+    async def changed() -> Response:
+        wished = {name: value for name, value in form.items() if value != before.get(name)}
+        return await _do(request, id, who, strict.check(challenges.EditChallenge, _from_form(wished)))
+
+    async def again(refused: edge.Refused) -> Response:
+        return _form(request, form, refused, item=item)
+
+    return await edge.or_again(request, "challenge", changed(), again)
 
 
 @router.post("/challenges/{id}/archive")
@@ -150,9 +161,9 @@ async def known(request: Request, who: Actor) -> list[dict[str, Any]]:
     return [item for item in built_in if item is not None] + [seen.view for seen in listing.items]
 
 
-async def offered(request: Request, who: Actor) -> list[dict[str, Any]]:
-    """The challenges a new interview may use."""
-    return [item for item in await known(request, who) if item["status"] == "active"]
+async def offered(request: Request, who: Actor, *, also: str | None = None) -> list[dict[str, Any]]:
+    """The challenges a new interview may use, and the one it uses already."""
+    return [item for item in await known(request, who) if item["status"] == "active" or item["id"] == also]
 
 
 async def one(request: Request, who: Actor, id: str) -> dict[str, Any]:
@@ -167,7 +178,7 @@ async def one(request: Request, who: Actor, id: str) -> dict[str, Any]:
 async def _open(request: Request, who: Actor, command: Command) -> Response:
     def render(done: Done) -> Response:
         place = f"/challenges/{done.session.id}"
-        if deps.is_form(request):
+        if edge.leads_back(request):
             return answer.redirect(place)
         view = edge.engine(request).kinds[KIND].view(done.session, done.audience, done.now)
         return answer.json(view, 201, {"Location": place})
@@ -178,7 +189,7 @@ async def _open(request: Request, who: Actor, command: Command) -> Response:
 
 async def _do(request: Request, id: str, who: Actor, command: Command) -> Response:
     def render(done: Done) -> Response:
-        if deps.is_form(request):
+        if edge.leads_back(request):
             return answer.redirect(f"/challenges/{id}")
         return answer.json(edge.engine(request).kinds[KIND].view(done.session, done.audience, done.now))
 
@@ -187,24 +198,47 @@ async def _do(request: Request, id: str, who: Actor, command: Command) -> Respon
     return deps.answered(await edge.found(future, CHALLENGE_NOT_FOUND), render)
 
 
-def _from_form(form: deps.Form) -> dict[str, Any]:
-    """Lists are one entry a line; a test case is `input => expected`."""
-    lines = {name: [line for line in form.get(name, "").splitlines() if line.strip()] for name in ("hints", "test_cases")}
-    minutes = form.get("estimated_minutes", "60").strip()
+_LINES = ("title", "description", "category", "difficulty", "instructions", "starter_code")
+_BLANK = {"category": "coding", "difficulty": "medium", "estimated_minutes": "60"}
+
+
+def _from_form(form: Mapping[str, str]) -> dict[str, Any]:
+    """The fields that are there. Lists are one entry a line; a test case is `input => expected`."""
+    values: dict[str, Any] = {name: form[name] for name in _LINES if name in form}
+    if "hints" in form:
+        values["hints"] = _entries(form["hints"])
+    if "tags" in form:
+        values["tags"] = [tag.strip() for tag in form["tags"].split(",") if tag.strip()]
+    if "test_cases" in form:
+        halves = [line.partition("=>") for line in _entries(form["test_cases"])]
+        values["test_cases"] = [{"input": given.strip(), "expected": right.strip()} for given, _, right in halves]
+    if "estimated_minutes" in form:
+        minutes = form["estimated_minutes"].strip()
+        values["estimated_duration"] = int(minutes) * 60 if re.fullmatch(r"[0-9]{1,5}", minutes, re.ASCII) else None
+    return values
+
+
+def _entries(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _as_form(item: Mapping[str, Any]) -> dict[str, str]:
+    """A challenge as the form shows it."""
+    cases = [f"{case['input']} => {case['expected']}" for case in item["test_cases"] or ()]
     return {
-        **{name: form.get(name, "") for name in ("title", "description", "category", "difficulty", "instructions", "starter_code")},
-        "hints": lines["hints"],
-        "tags": [tag.strip() for tag in form.get("tags", "").split(",") if tag.strip()],
-        "test_cases": [
-            {"input": given.strip(), "expected": expected.strip()}
-            for given, _, expected in (line.partition("=>") for line in lines["test_cases"])
-        ],
-        "estimated_duration": int(minutes) * 60 if minutes.isdecimal() and len(minutes) < 6 else minutes,
-    }
+        **{name: item[name] or "" for name in _LINES}, "hints": "\n".join(item["hints"] or ()),
+        "tags": ", ".join(item["tags"] or ()), "test_cases": "\n".join(cases),
+        "estimated_minutes": f"{item['estimated_duration'] / 60:g}",
+    }  # fmt: skip
 
 
-def _form(request: Request, values: dict[str, Any], faults: dict[str, str], *, status: int, item: Any) -> Response:
+def _form(
+    request: Request, values: Mapping[str, str], refused: edge.Refused | None = None, *, item: Any = None
+) -> Response:
+    faults = dict(refused.fields or {"_": refused.message}) if refused else {}
+    if faults.pop("estimated_duration", None):
+        faults["estimated_minutes"] = "Minutes must be a whole number from 1 to 180"
     return answer.page(
-        request, "interview/challenge_form.html", status=status, values=values, errors=faults, item=item,
-        categories=CATEGORIES, difficulties=DIFFICULTIES,
+        request, "interview/challenge_form.html", status=refused.status if refused else 200, values=values,
+        errors=faults, item=item, categories=CATEGORIES, difficulties=DIFFICULTIES,
     )  # fmt: skip

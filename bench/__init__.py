@@ -1,0 +1,1 @@
+"""Measurements, each a ratio against a bound that is measured in the same run. Never tests: machines differ."""

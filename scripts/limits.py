@@ -1,0 +1,148 @@
+"""What is bounded in Sitting, read from where it is bounded: table -> rows of (what, limit, what happens beyond)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sitting import access, bundle, passwords, worker, writing
+from sitting.apps.interview import terms
+from sitting.apps.interview import work as interview_work
+from sitting.config import Settings
+from sitting.core import event, session, strict
+from sitting.web import api, deps, door, frames, poll, server, streams
+
+Rows = Sequence[tuple[str, str, str]]
+
+
+def size(number: float) -> str:
+    """Bytes, as people say them."""
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if number >= unit and number % unit == 0:
+            return f"{number // unit:,} {name}"
+    return f"{number:,} bytes"
+
+
+def time(seconds: float) -> str:
+    """A duration, as people say it."""
+    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit and seconds % unit == 0:
+            return f"{seconds // unit:,.0f} {name}"
+    return f"{seconds:g} s"
+
+
+def setting(name: str) -> Any:
+    """The default of a setting."""
+    return Settings.model_fields[name].get_default()
+
+
+TABLES: Mapping[str, Rows] = {
+    "A request": (
+        ("Address", f"path {size(door.MAX_PATH)}, query {size(door.MAX_QUERY)}", "400 `BAD_REQUEST`"),
+        ("Headers", f"{door.MAX_HEADERS} of them", "400 `BAD_REQUEST`"),
+        ("Head as a whole", size(server.MAX_HEAD_BYTES), "431, connection closed"),
+        ("Body", f"{size(setting('body_limit'))} (`SITTING_BODY_LIMIT`)", "413 `TOO_LARGE`"),
+        ("Body of a bundle to import", size(api.BUNDLE_BYTES), "413 `TOO_LARGE`"),
+        (
+            "Time to send the whole request",
+            f"{time(setting('request_seconds'))} (`SITTING_REQUEST_SECONDS`)",
+            "408 `REQUEST_TIMEOUT`",
+        ),
+        ("Idle connection", time(server.KEEP_ALIVE_SECONDS), "closed"),
+        ("JSON: nesting", f"{strict.MAX_DEPTH} deep", "422 `MALFORMED`"),
+        ("JSON: numbers", "below 2^53 in size, no NaN, no infinity", "422 `MALFORMED`"),
+        ("JSON: keys", f"{strict.MAX_KEY} characters, none twice", "422 `MALFORMED`"),
+        ("JSON: text", "UTF-8, no NUL, no lone surrogates", "422 `MALFORMED`"),
+        ("Form fields", f"{deps.MAX_FIELDS}", "422 `VALIDATION_ERROR`"),
+        ("Page of a list or of events", "`limit` 1 to 100, for events 1 to 500", "422 `VALIDATION_ERROR`"),
+    ),
+    "Signing in": (
+        (
+            "Attempts at one e-mail address",
+            f"{access.ATTEMPTS_BY_EMAIL} in {time(passwords.ATTEMPT_SECONDS)}, in each process",
+            "429 `RATE_LIMITED`",
+        ),
+        (
+            "Attempts from one network address",
+            f"{access.ATTEMPTS_BY_ADDRESS} in {time(passwords.ATTEMPT_SECONDS)}, in each process",
+            "429 `RATE_LIMITED`",
+        ),
+        ("Passwords being checked or waiting", f"{passwords.MAX_WAITING} in each process", "429 `RATE_LIMITED`"),
+        (
+            "Password",
+            f"{passwords.MIN_PASSWORD} to {passwords.MAX_PASSWORD} characters",
+            "422 `VALIDATION_ERROR`",
+        ),
+        ("A sign-in holds", time(access.SIGN_IN_SECONDS), "sign in again"),
+        ("The first sign-in link holds", time(access.FIRST_LINK_SECONDS), "each start prints a new one"),
+        ("API tokens of an account", f"{access.MAX_TOKENS}", "409 `CONFLICT`"),
+    ),
+    "A live stream": (
+        ("Open streams of one actor", f"{streams.STREAMS_PER_ACTOR:,} in each process", "429 `RATE_LIMITED`"),
+        ("A reader that accepts nothing", time(streams.USUAL.stall), "cut off; it resumes from its position"),
+        ("Silence", f"a byte after {streams.USUAL.heartbeat * 1.15:g} s at the latest", "a fault of ours"),
+        ("Age", f"{time(streams.USUAL.age)}, give or take 10 %", "`bye`, reason `rotation`; come back"),
+        ("Leaving at shutdown", f"{time(setting('drain_seconds'))} (`SITTING_DRAIN_SECONDS`)", "closed"),
+        ("One JSON answer of events", f"about {size(poll.MAX_BYTES)}", "go on from `next`"),
+        ("Waiting poll", "`wait` 0 to 30 s", "422 `VALIDATION_ERROR`"),
+        ("Protocol version", str(frames.PROTOCOL), "said in the first block of each stream"),
+    ),
+    "A session": (
+        ("Event", size(event.MAX_EVENT_BYTES), "a fault of the kind; nothing is stored"),
+        ("Folded data", size(session.MAX_DATA_BYTES), "a fault of the kind; nothing is stored"),
+        ("Event type", f"`{event.TYPE.pattern}`", "a fault of the kind; nothing is stored"),
+        ("Session id", f"`{session.ID.pattern}`", "a fault of the kind; nothing is stored"),
+        ("Idempotency-Key is remembered", f"{writing.REPEAT_HOURS} hours", "the request counts as new"),
+        ("Bundle, unpacked", size(bundle.MAX_BYTES), "422 `VALIDATION_ERROR`"),
+    ),
+    "Jobs": (
+        ("Lease of a job", f"{time(worker.LEASE_SECONDS)}, renewed every {time(worker.RENEW_SECONDS)}", "taken over"),
+        ("Text of a turn is stored", f"every {worker.FLUSH_SECONDS * 1000:g} ms at most", "that much can be lost"),
+        ("A lost wake-up of a worker costs", time(worker.POLL_SECONDS), ""),
+        (
+            "Waits between the tries of a failed job",
+            ", ".join(time(seconds) for seconds in worker.BACKOFF_SECONDS),
+            "the kind is told the reason",
+        ),
+    ),
+    "An interview": (
+        (
+            "Time limit",
+            f"{terms.MIN_SECONDS} to {terms.MAX_SECONDS:,} s; with extensions {terms.TOTAL_SECONDS:,} s",
+            "422 `VALIDATION_ERROR`",
+        ),
+        (
+            "Token budget",
+            f"{terms.MIN_TOKENS:,} to {terms.MAX_TOKENS:,}; with extensions {terms.TOTAL_TOKENS:,}",
+            "422 `VALIDATION_ERROR`",
+        ),
+        ("Message", f"{terms.MAX_MESSAGE:,} characters", "422 `MESSAGE_TOO_LONG`"),
+        ("Answer", f"{terms.MAX_OUTPUT_TOKENS:,} tokens, or what is left of the budget", "cut there"),
+        (
+            "Least room for an answer",
+            f"{terms.LEAST_OUTPUT_TOKENS} tokens after the prompt",
+            "409 `BUDGET_INSUFFICIENT`",
+        ),
+        ("Time for an answer", time(interview_work.REPLY_SECONDS), "the turn fails, nothing is charged"),
+        (
+            "Messages of one interview",
+            f"{setting('interview_messages_minute')} a minute, {setting('interview_messages_hour')} an hour (settings)",
+            "429 `RATE_LIMITED`",
+        ),
+        (
+            "Messages of a space",
+            f"{setting('interview_messages_space_hour'):,} an hour (setting)",
+            "429 `RATE_LIMITED`",
+        ),
+        ("Challenge text", f"{terms.MAX_TEXT:,} characters", "422 `VALIDATION_ERROR`"),
+        ("Configuration", f"{size(terms.MAX_CONFIG_BYTES)} of JSON", "422 `VALIDATION_ERROR`"),
+        ("Interviewers, notes", f"{terms.MAX_INTERVIEWERS}, {terms.MAX_NOTES}", "refused"),
+        ("Devices of the candidate", f"{terms.MAX_DEVICES}", "the oldest is signed out"),
+        (
+            "The candidate's link",
+            f"{time(terms.LINK_SECONDS)}; {time(terms.MIN_LINK_SECONDS)} to {time(terms.MAX_LINK_SECONDS)}",
+            "404, `This link is not valid.`",
+        ),
+        ("A pause", time(terms.PAUSE_LIMIT_MS // 1000), "the interview ends"),
+    ),
+}

@@ -1,0 +1,166 @@
+"""Coming in and going out.
+
+A sign-in is always a form of our own: the same-site checks hold for it too, so nobody can be signed in as somebody else
+by a foreign page. A one-time link is only used up by its button, because whatever looks at mail opens links. Where to
+go afterwards is a path of this site or the start page.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .. import errors
+from ..access import SIGN_IN_SECONDS
+from . import answer, deps
+from .errors import status_of
+
+router = APIRouter(include_in_schema=False)
+LINK_TTL_SECONDS = 60
+_OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}", re.ASCII)
+_NOT_BACK_TO = ("/sign-in", "/sign-out")
+
+
+def own_path(path: str) -> str:
+    """Where to go after signing in: a path of this site, else the start page."""
+    return path if _OWN_PATH.fullmatch(path) and not path.startswith(_NOT_BACK_TO) else "/"
+
+
+def sentence(refusal: errors.Refusal) -> str:
+    """A refused sign-in, for people."""
+    seconds = refusal.facts.get("retry_after")
+    if seconds is None:
+        return refusal.message
+    minutes = -(-round(seconds) // 60)
+    wait = f"{max(1, round(seconds))} seconds" if seconds < 90 else f"{minutes} minutes"
+    return f"Too many attempts. Try again in {wait}."
+
+
+@router.get("/sign-in")
+async def show(request: Request) -> Response:
+    """The form, or straight on for who is signed in."""
+    known = await deps.maybe(request)
+    back = own_path(deps.text(request, "next", "/", limit=2000))
+    if known is not None and known.actor.is_user:
+        return answer.redirect(back)
+    return await _form(request, back)
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request) -> Response:
+    """By e-mail and password, or by an access token that may do everything its owner may."""
+    await _from_our_page(request)
+    form = await deps.form(request)
+    back = own_path(form.get("next", "/"))
+    by_token = form.get("method") == "token"
+    try:
+        cookie = await (_by_token(request, form) if by_token else _by_password(request, form))
+    except (errors.NotAuthenticated, errors.RateLimited) as refusal:
+        mode = "token" if by_token else "password"
+        return await _form(request, back, refusal, mode=mode, email=form.get("email", "")[:254])
+    return _welcome(request, cookie, back)
+
+
+@router.get("/sign-in/link/{token}")
+async def show_link(request: Request, token: str) -> Response:
+    """The button. Looking at the link changes nothing."""
+    await deps.maybe(request)
+    return answer.page(request, "signin_link.html", action=_link(token), error="")
+
+
+@router.post("/sign-in/link/{token}")
+async def use_link(request: Request, token: str) -> Response:
+    """The link, used up."""
+    await _from_our_page(request)
+    access = deps.installation(request).access
+    try:
+        cookie = await deps.settle(access.use_link(token, previous=deps.cookie(request, deps.SIGN_IN)))
+    except errors.NotAuthenticated as refusal:
+        return answer.page(request, "signin_link.html", status=401, action=_link(token), error=refusal.message)
+    return _welcome(request, cookie, "/")
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    """End this sign-in."""
+    cookie = deps.cookie(request, deps.SIGN_IN)
+    if cookie is not None and await deps.maybe(request) is not None:
+        await deps.actor(request)
+        await deps.settle(deps.installation(request).access.sign_out(cookie))
+    return _goodbye(request)
+
+
+@router.post("/sign-out-everywhere")
+async def sign_out_everywhere(request: Request) -> Response:
+    """End every sign-in of this account; API tokens stay."""
+    actor = await deps.actor(request)
+    if not actor.is_user:
+        raise errors.NotAllowed()
+    await deps.settle(deps.installation(request).access.sign_out_everywhere(actor.id))
+    return _goodbye(request)
+
+
+async def _form(
+    request: Request, back: str, refusal: errors.Refusal | None = None, *, mode: str = "password", email: str = ""
+) -> Response:
+    headers = {}
+    if refusal is not None and "retry_after" in refusal.facts:
+        headers["Retry-After"] = str(max(1, round(refusal.facts["retry_after"])))
+    return answer.page(
+        request,
+        "signin.html",
+        status=200 if refusal is None else status_of(refusal),
+        headers=headers,
+        next=back,
+        mode=mode,
+        email=email,
+        error="" if refusal is None else sentence(refusal),
+        first_run=await deps.settle(deps.installation(request).access.is_new()),
+    )
+
+
+async def _from_our_page(request: Request) -> None:
+    """The form's token is that of whoever saw the page: of the person signed in, or of nobody in particular."""
+    known = await deps.maybe(request)
+    await deps.check_csrf(request, known.csrf if known is not None else None)
+
+
+async def _by_password(request: Request, form: deps.Form) -> str:
+    address = request.client.host if request.client else ""
+    previous = deps.cookie(request, deps.SIGN_IN)
+    access = deps.installation(request).access
+    return await deps.settle(
+        access.sign_in(form.get("email", "")[:320], form.get("password", ""), address=address, previous=previous)
+    )
+
+
+async def _by_token(request: Request, form: deps.Form) -> str:
+    """A token that may only read signs nobody in, for the sign-in could do more than the token."""
+    access = deps.installation(request).access
+    try:
+        actor = await deps.settle(access.by_token(form.get("token", "").strip()))
+    except errors.NotAuthenticated:
+        raise errors.NotAuthenticated("This is not a valid access token.") from None
+    if not actor.may_write:
+        raise errors.NotAuthenticated("This token may only read; it cannot sign in.")
+    link = await deps.settle(access.make_link(actor.id, space=actor.space, ttl_seconds=LINK_TTL_SECONDS))
+    return await deps.settle(access.use_link(link, previous=deps.cookie(request, deps.SIGN_IN)))
+
+
+def _link(token: str) -> str:
+    return f"/sign-in/link/{token}"
+
+
+def _welcome(request: Request, cookie: str, back: str) -> Response:
+    response = answer.redirect(back)
+    deps.set_cookie(response, request, deps.SIGN_IN, cookie, max_age=SIGN_IN_SECONDS)
+    return response
+
+
+def _goodbye(request: Request) -> Response:
+    response = answer.redirect("/sign-in")
+    deps.drop_cookie(response, request, deps.SIGN_IN)
+    return response

@@ -1,0 +1,321 @@
+"""What each database can do to a store: a full disk, a lock, damage, a deadlock, a connection that is gone."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pysqlite3
+import pytest
+from sqlalchemy import insert, select, text
+
+from sitting import errors
+from sitting.config import Settings
+from sitting.store import ATTEMPTS, Store, dialect, migrate, sessions
+from sitting.store.schema import counters
+from sitting.store.transaction import Tx
+from tests.contract.test_store import Gathered, add, stands
+from tests.support.engines import SECONDS, at_once, opened
+from tests.support.process import Program
+
+
+def fill(tx: Tx) -> None:
+    tx.run(insert(counters).values(account="x" * 100_000, amount=1))
+
+
+def limit_pages(store: Store, more: int) -> None:
+    """Let the database grow by so many pages, and then be full for real."""
+
+    def write(tx: Tx) -> None:
+        pages = tx.one(text("PRAGMA page_count"))
+        assert pages is not None
+        tx.one(text(f"PRAGMA max_page_count={pages[0] + more}"))
+
+    store.write(write).result(SECONDS)
+
+
+def test_a_full_disk_fails_what_was_not_committed_yet_and_recovers(tmp_path: Path) -> None:
+    """SQLite ends the transaction; what was in it fails with it, what waited behind it has one of its own."""
+    store = opened(tmp_path)
+    store.write(add("a")).result(SECONDS)
+    limit_pages(store, 1)
+    group = Gathered(store)
+    before, full, behind = store.write(add("a")), store.write(fill), store.write(add("a"))
+    group.release()
+    for future in (group.first, before, full):
+        with pytest.raises(errors.DiskFull, match="Nothing was stored"):
+            future.result(SECONDS)
+    assert (behind.result(SECONDS), stands(store, "a"), stands(store, "first")) == (2, 2, 0)
+    limit_pages(store, 10_000)
+    store.write(fill).result(SECONDS)
+    store.close()
+
+
+FAILING_COMMIT = """
+import resource, sys, threading
+from pathlib import Path
+from sitting import errors
+from sitting.store import Store, sessions
+from tests.contract.test_store import Gathered, add, stands
+from tests.contract.test_store_faults import fill
+
+store = Store("sqlite:///" + sys.argv[1])
+log = Path(sys.argv[1] + "-wal")
+store.write(add("a")).result(30)
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 10_000, hard))
+group = Gathered(store)
+futures = [store.write(add("a")), store.write(fill), store.write(add("a"))]
+group.release()
+for future in (group.first, *futures):
+    assert type(future.exception(30)) in (errors.StoreUnavailable, errors.DiskFull), future.exception()
+assert (stands(store, "a"), stands(store, "first")) == (1, 0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+assert store.write(add("a")).result(30) == 2
+store.close()
+again = Store("sqlite:///" + sys.argv[1])
+assert stands(again, "a") == 2
+again.close()
+print("every one of them failed, and the service returned")
+"""
+
+
+def test_a_commit_that_fails_fails_its_whole_group(tmp_path: Path) -> None:
+    """A child of its own, because what makes its disk refuse counts for the whole process."""
+    opened(tmp_path).close()
+    with Program([sys.executable, "-c", FAILING_COMMIT, str(tmp_path / "sitting.db")], env=os.environ) as child:
+        child.wait_for("every one of them failed, and the service returned")
+        assert child.wait() == 0
+
+
+def test_a_disk_that_fills_up_inside_a_savepoint(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    limit_pages(store, 1)
+
+    def write(tx: Tx) -> None:
+        add("a")(tx)
+        with tx.savepoint():
+            fill(tx)
+
+    with pytest.raises(errors.DiskFull):
+        store.write(write).result(SECONDS)
+    assert stands(store, "a") == 0
+    assert store.write(add("a")).result(SECONDS) == 1
+    store.close()
+
+
+def test_a_locked_database_is_unavailable_and_then_back(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.write(lambda tx: tx.one(text("PRAGMA busy_timeout=50"))).result(SECONDS)
+    other = pysqlite3.connect(tmp_path / "sitting.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(errors.StoreUnavailable, match="locked. Nothing was stored"):
+        store.write(add("a")).result(SECONDS)
+    assert stands(store, "a") == 0
+    other.execute("COMMIT")
+    other.close()
+    assert store.write(add("a")).result(SECONDS) == 1
+    store.close()
+
+
+def test_a_damaged_file_is_unavailable_and_no_surprise(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.write(add("a")).result(SECONDS)
+    store.close()
+    file = tmp_path / "sitting.db"
+    file.write_bytes(file.read_bytes()[:4096] + bytes(range(256)) * 400)
+    damaged = Store(f"sqlite:///{file}")
+    for future in (damaged.read(lambda tx: tx.all(select(counters))), damaged.write(add("a"))):
+        assert isinstance(future.exception(SECONDS), errors.StoreUnavailable)
+    damaged.close()
+
+
+def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "sitting.db").mkdir()
+    store = Store(f"sqlite:///{tmp_path / 'sitting.db'}")
+    for future in (store.read(lambda tx: sessions.count(tx, "a")), store.write(add("a"))):
+        assert isinstance(future.exception(SECONDS), errors.StoreUnavailable)
+    store.close()
+
+
+class Hesitating:
+    """A connection that says it is busy a few times, as SQLite does when several open a new database at once."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+        self.asked = 0
+
+    def execute(self, sql: str) -> Hesitating:
+        self.asked += 1
+        if self.names:
+            error = pysqlite3.OperationalError("not now")
+            error.sqlite_errorname = self.names.pop()
+            raise error
+        return self
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_a_new_database_that_others_open_too_is_waited_for() -> None:
+    busy, broken = Hesitating("SQLITE_BUSY", "SQLITE_BUSY_RECOVERY"), Hesitating("SQLITE_IOERR")
+    dialect._into_wal(busy)
+    assert busy.asked == 3
+    with pytest.raises(pysqlite3.OperationalError):
+        dialect._into_wal(broken)
+    assert broken.asked == 1
+
+
+def test_the_log_is_emptied(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.write(add("canary")).result(SECONDS)
+    log = tmp_path / "sitting.db-wal"
+    assert b"canary" in log.read_bytes()
+    store.truncate_log()
+    assert log.read_bytes() == b""
+    store.close()
+
+
+# PostgreSQL
+
+
+@pytest.fixture
+def postgres_store(postgres_database: str) -> Any:
+    store = Store(Settings(database=postgres_database).database_url)
+    migrate.upgrade(store)
+    yield store
+    store.close()
+
+
+def test_truncating_a_log_is_sqlites_own(postgres_store: Store) -> None:
+    postgres_store.truncate_log()
+
+
+def test_a_deadlock_is_run_again(postgres_store: Store) -> None:
+    store = postgres_store
+    for name in ("a", "b"):
+        store.write(add(name)).result(SECONDS)
+    first_round = threading.Barrier(2)
+    runs: list[str] = []
+
+    def crossing(one: str, other: str) -> Callable[[Tx], int]:
+        def write(tx: Tx) -> int:
+            runs.append(one)
+            add(one)(tx)
+            if runs.count(one) == 1:
+                first_round.wait(SECONDS)
+            return add(other)(tx)
+
+        return write
+
+    both = [store.write(crossing("a", "b")), store.write(crossing("b", "a"))]
+    assert [future.exception(SECONDS) for future in both] == [None, None]
+    assert (stands(store, "a"), stands(store, "b")) == (3, 3)
+    assert len(runs) == 3
+
+
+def test_a_lost_race_for_a_key_is_run_again_but_not_for_ever(postgres_store: Store) -> None:
+    results = at_once(8, lambda n: postgres_store.write(add("fresh")).result(SECONDS))
+    assert sorted(results, key=str) == list(range(1, 9))
+    runs: list[int] = []
+
+    def always(tx: Tx) -> None:
+        runs.append(1)
+        tx.run(insert(counters).values(account="fresh", amount=1))
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        postgres_store.write(always).result(SECONDS)
+    assert len(runs) == ATTEMPTS
+
+
+def test_a_lost_connection_is_unavailable_and_then_back(postgres_store: Store, postgres: str) -> None:
+    def killed(tx: Tx) -> int:
+        row = tx.one(text("SELECT pg_backend_pid()"))
+        assert row is not None
+        with psycopg.connect(postgres, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (row[0],))
+        return sessions.count(tx, "a")
+
+    for future in (postgres_store.write(killed), postgres_store.read(killed)):
+        with pytest.raises(errors.StoreUnavailable, match="unknown"):
+            future.result(SECONDS)
+    assert postgres_store.write(add("a")).result(SECONDS) == 1
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    store = Store("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    for future in (store.read(lambda tx: None), store.write(lambda tx: None)):
+        assert isinstance(future.exception(SECONDS), errors.StoreUnavailable)
+    store.close()
+
+
+# What differs
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"),
+    [
+        ((3, 6, 23), False),
+        ((3, 7, 0), True),
+        ((3, 40, 1), True),
+        ((3, 44, 5), True),
+        ((3, 44, 6), False),
+        ((3, 44, 7), True),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 51, 1), True),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+        ((3, 53, 4), False),
+        ((4, 0, 0), False),
+    ],
+)
+def test_the_library_with_the_fault_is_refused(version: tuple[int, ...], refused: bool) -> None:
+    fault = dialect.sqlite_fault(version)
+    assert (fault is not None) is refused
+    assert fault is None or (".".join(map(str, version)) in fault and "pysqlite3" in fault)
+
+
+def test_a_faulty_library_is_refused_before_a_file_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pysqlite3, "sqlite_version_info", (3, 40, 1))
+    with pytest.raises(errors.Misuse, match=r"3\.40\.1 can corrupt"):
+        Store(f"sqlite:///{tmp_path / 'sub' / 'sitting.db'}")
+    assert not (tmp_path / "sub").exists()
+
+
+def test_other_databases_are_refused() -> None:
+    with pytest.raises(errors.Misuse, match="must be empty, sqlite"):
+        Store("mysql+pymysql://root@localhost/x")
+    for memory in ("sqlite://", "sqlite:///:memory:"):
+        with pytest.raises(errors.Misuse, match="needs a file"):
+            Store(memory)
+
+
+def test_every_driver_error_has_a_name_of_the_house() -> None:
+    unchanged = KeyError("x")
+    assert dialect.translated(unchanged) is unchanged
+    assert isinstance(dialect.translated(psycopg.errors.DiskFull()), errors.DiskFull)
+    assert isinstance(dialect.translated(psycopg.InterfaceError()), errors.StoreUnavailable)
+    assert isinstance(dialect.translated(psycopg.errors.AdminShutdown()), errors.StoreUnavailable)
+    wrong = psycopg.errors.UndefinedTable()
+    assert dialect.translated(wrong) is wrong
+    mistake = pysqlite3.IntegrityError("x")
+    assert dialect.translated(mistake) is mistake
+    assert isinstance(dialect.translated(pysqlite3.OperationalError("x")), errors.StoreUnavailable)
+    assert not dialect.again(mistake)
+
+
+def test_a_database_is_opened_as_promised(store: Store) -> None:
+    def settings(tx: Tx) -> list[Any]:
+        if not store.is_sqlite:
+            return tx.all(text("SHOW transaction_isolation"))
+        names = ("journal_mode", "synchronous", "secure_delete", "temp_store")
+        return [row[0] for name in names if (row := tx.one(text(f"PRAGMA {name}")))]
+
+    found = store.read(settings).result(SECONDS)
+    assert found == (["wal", 2, 1, 2] if store.is_sqlite else [("repeatable read",)])

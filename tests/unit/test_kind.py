@@ -1,0 +1,87 @@
+"""A kind as one plain value: what it refuses to be, what it offers, and what decide is given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from sitting import errors
+from sitting.core.actor import Actor
+from sitting.core.event import Event
+from sitting.core.kind import Ask, Command, Kind, never
+from sitting.core.session import Session
+from tests.support import workshop
+
+AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SESSION = Session("s", "workshop", "space", "open")
+
+
+def test_a_kind_that_does_not_agree_with_itself_is_refused() -> None:
+    commands = dict(workshop.COMMANDS)
+    say = commands.pop("say")
+    with pytest.raises(errors.Misuse, match="no command for say"):
+        replace(workshop.KIND, commands=commands)
+    with pytest.raises(errors.Misuse, match="the lifecycle lacks fly"):
+        replace(workshop.KIND, commands={**workshop.COMMANDS, "fly": say})
+    with pytest.raises(errors.Misuse, match="Close says 'close', not 'say'"):
+        replace(workshop.KIND, commands={**workshop.COMMANDS, "say": workshop.Close})
+    for wrong in ({"facts": {"fly": workshop.look}}, {"around": {"fly": workshop.published}}, {"minting": {"fly"}}):
+        with pytest.raises(errors.Misuse, match="unknown verbs fly"):
+            replace(workshop.KIND, **wrong)
+
+
+def test_what_is_offered_leaves_out_the_system_and_what_mints() -> None:
+    offered = workshop.KIND.offered("open", "lead")
+    assert {"say", "hold", "close"} <= set(offered)
+    assert not {"create", "erase", "mint", "beat", "drafted"} & set(offered)
+    assert workshop.KIND.offered("open", "member") == ("say", "put", "draft")
+    assert workshop.KIND.offered("open", "system") == ("close",)
+    assert workshop.KIND.offered("closed", "member") == ()
+
+
+def test_defaults() -> None:
+    plain = Kind(
+        "team",
+        workshop.TEAM_LIFECYCLE,
+        {"create": workshop.Found, "join": workshop.Join},
+        workshop.decide_team,
+        workshop.fold_team,
+        audience=workshop.audience,
+        view=workshop.view,
+        tell=workshop.tell,
+    )
+    event = Event(1, "founded", "user:a", "member", AT, {}, {"user:a": {}})
+    assert (plain.due, plain.due(SESSION), never(SESSION)) == (never, None, None)
+    assert plain.title(SESSION) == "s"
+    assert plain.search(SESSION) == ""
+    assert plain.final(event) is None
+    assert plain.needs(SESSION, "lead") is None
+    assert plain.meters(SESSION, "lead", AT) == ()
+    assert plain.carries(event, "reader") is None
+    assert not plain.is_closed(SESSION, "lead")
+    assert plain.after(replace(SESSION, state=""), event).state == "on"
+
+
+def test_a_kind_closes_in_its_final_states_unless_it_says_otherwise() -> None:
+    closed = SESSION.to("closed")
+    assert not workshop.KIND.is_closed(SESSION, "lead")
+    assert workshop.KIND.is_closed(closed, "lead")
+    own = replace(workshop.KIND, closed=lambda session, audience: audience == "reader")
+    assert own.is_closed(SESSION, "reader")
+    assert not own.is_closed(closed, "lead")
+
+
+def test_who_may_take_what_along() -> None:
+    event = Event(1, "said", "user:a", "member", AT, {}, {"user:a": {}, "user:b": {}})
+    assert workshop.KIND.carries(event, "lead:user:a") == ["user:a", "user:b"]
+    assert workshop.KIND.carries(event, "reader") == ["user:a"]
+
+
+def test_an_ask_makes_the_same_id_for_the_same_purpose() -> None:
+    ask = Ask(SESSION, Command(), Actor("user:a"), "lead", AT, bytes(32))
+    assert ask.uuid("turn") == ask.uuid("turn") != ask.uuid("note")
+    assert UUID(ask.uuid()).version == 4
+    assert replace(ask, random=bytes(31) + b"1").uuid("turn") != ask.uuid("turn")
