@@ -33,7 +33,9 @@ def bare(inserts: int) -> float:
         connection = pysqlite3.connect(str(Path(folder) / "bare.db"), isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("CREATE TABLE line (session TEXT, seq INTEGER, text TEXT, PRIMARY KEY (session, seq)) WITHOUT ROWID")
+        connection.execute(
+            "CREATE TABLE line (session TEXT, seq INTEGER, text TEXT, PRIMARY KEY (session, seq)) WITHOUT ROWID"
+        )
         start = time.perf_counter()
         for seq in range(inserts):
             connection.execute("INSERT INTO line VALUES (?, ?, ?)", ("one", seq, LINE.text))
@@ -108,10 +110,14 @@ def rows() -> list[Row]:
     found = [
         at_least("32 writers / bare SQLite", group / raw, 1.2, f"{group:,.0f} and {raw:,.0f} a second"),
         at_least("1 writer / bare SQLite", single / raw, 0.45, f"{single:,.0f} and {raw:,.0f} a second"),
-        at_most("CPU an append, microseconds", sorted(cpus)[len(cpus) // 2], 120, "32 writers, all threads of the process"),
+        at_most(
+            "CPU an append, microseconds", sorted(cpus)[len(cpus) // 2], 120, "32 writers, all threads of the process"
+        ),
     ]
     short, long = medians(lambda: length(10), lambda: length(5000), times=3)
-    found.append(at_most("append at 5,000 events / at 10", long / short, 1.1, f"{long * 1e6:.0f} and {short * 1e6:.0f} us"))
+    found.append(
+        at_most("append at 5,000 events / at 10", long / short, 1.1, f"{long * 1e6:.0f} and {short * 1e6:.0f} us")
+    )
     near, far = medians(lambda: newest(60), lambda: newest(5000), times=3)
     found.append(at_most("newest 50 of 5,000 / of 60", far / near, 1.1, f"{far * 1e6:.0f} and {near * 1e6:.0f} us"))
     with slow_sync() as environment:
@@ -122,10 +128,7 @@ def rows() -> list[Row]:
 
 
 def _slowly(environment: dict[str, str]) -> str:
-    code = (
-        "from bench.appends import *\n"
-        "print(*medians(lambda: bare(60), lambda: ours(WRITERS, 30)[0], times=3))"
-    )
+    code = "from bench.appends import *\nprint(*medians(lambda: bare(60), lambda: ours(WRITERS, 30)[0], times=3))"
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     return done.stdout
 

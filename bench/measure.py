@@ -13,7 +13,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sitting import Actor, Ask, Command, Decision, Event, Fact, Grant, Installation, Kind, Lifecycle, Move, Session, Settings
+from sitting import (
+    Actor,
+    Ask,
+    Command,
+    Decision,
+    Event,
+    Fact,
+    Grant,
+    Installation,
+    Kind,
+    Lifecycle,
+    Move,
+    Session,
+    Settings,
+)
 from sitting.installation import App
 
 RUNS = 5
@@ -39,7 +53,7 @@ def at_most(name: str, value: float, goal: float, of: str) -> Row:
 
 
 def medians(*runs: Callable[[], float], times: int = RUNS) -> list[float]:
-    """Run the candidates in turn, A B A B, and give each one's median, so that a drift of the machine hits all alike."""
+    """Run the candidates in turn, A B A B, and give each one's median: a drift of the machine hits all alike."""
     found: list[list[float]] = [[] for _ in runs]
     for _ in range(times):
         for place, run in enumerate(runs):
@@ -91,9 +105,10 @@ LINE = Add(text="a line of some length, as people write them when they are asked
 @contextmanager
 def installation(**settings: Any) -> Iterator[Installation]:
     """An installation in a folder of its own, with the notebook."""
-    with tempfile.TemporaryDirectory() as folder, Installation(
-        Settings(data=Path(folder), model="none", **settings), apps=[APP]
-    ) as made:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Installation(Settings(data=Path(folder), model="none", **settings), apps=[APP]) as made,
+    ):
         yield made
 
 
@@ -124,5 +139,6 @@ def table(rows: Sequence[Row]) -> str:
     """The result, for people."""
     width = max(len(row.name) for row in rows)
     return "\n".join(
-        f"{row.name:<{width}}  {row.value:>9.3g}  {row.goal:>9}  {'ok' if row.met else 'MISSED':<6}  {row.of}" for row in rows
+        f"{row.name:<{width}}  {row.value:>9.3g}  {row.goal:>9}  {'ok' if row.met else 'MISSED':<6}  {row.of}"
+        for row in rows
     )

@@ -23,7 +23,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from scripts import limits
-from sitting import __version__, apps, cli, errors
+from sitting import __version__, cli, errors
+from sitting.applications import BUILT_IN
 from sitting.config import Settings
 from sitting.core.kind import Kind
 from sitting.core.lifecycle import CREATE, ERASE, Lifecycle, Move
@@ -68,7 +69,7 @@ def made() -> dict[str, str]:
 def applications() -> tuple[App, ...]:
     """The applications that come with Sitting."""
     found = []
-    for name in apps.BUILT_IN:
+    for name in BUILT_IN:
         module, _, attribute = name.partition(":")
         found.append(getattr(import_module(module), attribute))
     return tuple(found)

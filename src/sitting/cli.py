@@ -1,4 +1,4 @@
-"""Parse, call, print. Each command opens the installation, makes one call and shows the answer; nothing is decided here.
+"""Parse, call, print. Each command opens the installation, makes one call and shows the answer; it decides nothing.
 
 Exit codes: 0 done, 1 a fault of the server, 2 wrong use or input, 3 a wrong setting or database, 4 not found, 5 not
 allowed, 6 a conflict with the present state, 7 the journal does not verify, 130 interrupted.
@@ -17,7 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from . import apps, errors
+from . import errors
+from .applications import names
 
 EXITS: tuple[tuple[type[errors.SittingError], int], ...] = (
     (errors.Tampered, 7),
@@ -223,9 +224,8 @@ def do(
                 {"as_of": done.session.position, "state": done.session.state, "events": [e.type for e in done.events]}
             )
         else:
-            print(
-                f"{', '.join(event.type for event in done.events) or 'nothing changed'}; {done.session.state}, at {done.session.position}"
-            )
+            happened = ", ".join(event.type for event in done.events) or "nothing changed"
+            print(f"{happened}; {done.session.state}, at {done.session.position}")
 
 
 @app.command()
@@ -367,7 +367,7 @@ def settings(as_json: Json = False) -> None:
 
 
 @app.command("new-app")
-def new_app(name: Annotated[str, typer.Argument(help="A Python name, such as retro.")], into: Path = Path(".")) -> None:
+def new_app(name: Annotated[str, typer.Argument(help="A Python name, such as retro.")], into: Path = Path()) -> None:
     """Write a small application to start from: one kind, with its test."""
     from .scaffold import write
 
@@ -460,7 +460,7 @@ def _sentence(error: errors.SittingError) -> str:
 
 def _add_applications() -> None:
     """The applications' own commands, which stand beside their App; nothing else of them is loaded."""
-    for name in apps.names():
+    for name in names():
         package = name.partition(":")[0].rpartition(".")[0]
         if package and find_spec(f"{package}.cli") is not None:
             app.add_typer(import_module(f"{package}.cli").app, name=package.rpartition(".")[2])

@@ -190,7 +190,7 @@ class Fault(SittingError):
 
 
 class StoreUnavailable(Fault):
-    """The database cannot be reached. Whether the request was stored is unknown; repeat it with the same Idempotency-Key."""
+    """The database cannot be reached. Whether this was stored is unknown; repeat it with the same Idempotency-Key."""
 
     code = "STORE_UNAVAILABLE"
 

@@ -1,8 +1,8 @@
-"""Builds everything from Settings, in one place, in order. It alone resolves applications, by dotted name and entry point."""
+"""Builds everything from Settings, in one place, in order. It alone loads applications, by their dotted names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -10,8 +10,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from . import apps, errors, secret
+from . import errors, secret
 from .access import Access
+from .applications import names as found_names
 from .clock import Clock, SystemClock
 from .config import Settings
 from .core.kind import Kind
@@ -27,8 +28,8 @@ class App:
     """An application: its kinds, and by dotted name the parts that only some processes load.
 
     `routes` names a module with `router` (a FastAPI router), `templates` a folder beside that module, `demo` a
-    function that plays the application. `home` is where its pages start, `create` where its form is, and `pages` where a session
-    of a kind has its own page: kind -> an address with `{id}` in it. Kinds without one have the generic page.
+    function that plays the application. `home` is where its pages start, `create` where its form is, and `pages` where
+    a session of a kind has its own page: kind -> an address with `{id}` in it. Kinds without one have the generic page.
     """
 
     name: str
@@ -50,7 +51,7 @@ def applications(names: Sequence[str] = ()) -> tuple[App, ...]:
         Misuse: one cannot be found, is no App, or two use one name.
     """
     found: dict[str, App] = {}
-    for name in (*apps.names(), *names):
+    for name in (*found_names(), *names):
         module, _, attribute = name.partition(":")
         try:
             app = getattr(import_module(module), attribute or "APP")
@@ -133,4 +134,3 @@ class Installation:
     def _installed(self) -> dict[str, Any]:
         """What kinds' facts may know of this installation."""
         return {"settings": self.settings, "models": self.models, "link_key": self.secret.derive("links")}
-

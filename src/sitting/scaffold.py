@@ -28,7 +28,7 @@ packages = ["$name"]
 """,
     "$name/__init__.py": '"""The application $name."""\n',
     "$name/app.py": '''\
-"""The application as Sitting is told of it: `pip install -e .` makes it known, or SITTING_APPLICATIONS='["$name.app"]'."""
+"""The application as Sitting is told of it; `pip install -e .` makes it known, or SITTING_APPLICATIONS does."""
 
 from sitting import App
 
