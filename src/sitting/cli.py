@@ -79,13 +79,12 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one (SITTING_PORT).")] = None,
     data: Data = None,
     database: Database = None,
-    hints: Annotated[str | None, typer.Option(help="Wake-ups between processes (SITTING_HINTS).")] = None,
 ) -> None:
     """Run the server; on a first start, print a link that signs you in."""
     from .web import create_app
     from .web.server import serve as run
 
-    with opened(data, database, host=host, port=port, hints=hints) as installation:
+    with opened(data, database, host=host, port=port) as installation:
         link = installation.access.first_run()
 
         def ready(url: str) -> None:

@@ -22,7 +22,6 @@ class Settings(BaseSettings):
     database: str = Field(
         "", description="Database address: empty for SQLite in the data directory, or postgresql://user@host/name."
     )
-    hints: str = Field("", description="Wake-ups between processes: empty for the database's own, or nats://host:port.")
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the server listens on; 0 takes a free one.")
     base_url: str = Field(

@@ -29,6 +29,10 @@ from typing import IO
 from . import errors
 from .endpoint_model import Address
 
+# A model this small falls into repeating a sentence. What it has just written is made less likely, and a run of words
+# that stood there already (the sampler called DRY) much less.
+_AGAINST_LOOPS = {"repeat_penalty": 1.1, "repeat_last_n": 256, "dry_multiplier": 0.8}
+
 NAME = "SmolLM2-135M-Instruct"
 # Four answers at a time share the cores; each has its part of the context, 190 MB in all with an 8-bit cache.
 # A longer window would not help: one core reads about 150 tokens a second.
@@ -188,7 +192,7 @@ class Runtime:
             self._end()
             raise errors.ModelFault("The local model did not start. Run `sitting model install` again.")
         # It notices that a caller has hung up when it next writes; reporting its progress, it writes at each batch.
-        return Address(url=url + "/v1", key=key, proxied=False, options={"return_progress": True})
+        return Address(url=url + "/v1", key=key, proxied=False, options={"return_progress": True, **_AGAINST_LOOPS})
 
     def close(self) -> None:
         """End the process. Taken without the lock when a start hangs: ending the process is what frees the lock."""
