@@ -157,7 +157,7 @@ BODIES: dict[tuple[str, str], Any] = {
         "title": "Sum", "category": "coding", "difficulty": "easy", "instructions": "Add two numbers.",
     },
 }  # fmt: skip
-QUERIES = {("GET", "/v1/sessions"): {"kind": "interview"}}
+QUERIES = {"/v1/sessions": {"kind": "interview"}}
 PLACES = {
     "kind": "interview",
     "verb": "add_note",
@@ -201,7 +201,7 @@ class Visit:
         one = self.challenge if path.startswith("/challenges/") else self.id
         place = path.format(**PLACES, id=id or one, code=self.code)
         body = {"json": BODIES.get((method, path), {})} if method in ("POST", "PUT", "PATCH") else {}
-        return self.client.request(method, place, params=QUERIES.get((method, path)), **body)
+        return self.client.request(method, place, params=QUERIES.get(path), **body)
 
     def told(self, method: str, path: str, *, id: str = "") -> tuple[int, dict[str, str], str]:
         """Everything an answer tells, but for the id that was asked for and what differs between any two requests."""

@@ -105,13 +105,18 @@ def test_29_scores_stay_hidden_until_ones_own_are_in(stage: Scene, ann: httpx.Cl
         f"/v1/sessions/{planned['id']}{path}" for path in ("", "/events", "/bundle")
     ]
     for address in addresses:
-        assert "Quokka" not in ben.get(address).text + ben.get(address, headers=PAGE).text, address
+        for form in ({}, PAGE):
+            told = ben.get(address, headers=form)
+            assert told.status_code == 200 and "Quokka" not in told.text, (address, told.status_code)
     assert ben.put(f"{url}/scorecard", json=scores).status_code == 200
     both = does(ben, planned, "scorecard/submit")
     assert both["hidden"] == 0 and [other["summary"] for other in both["others"]] == ["Quokka summary"]
     assert both["own"]["scores"][0]["criterion"] == "approach"
-    for path in ("", "/messages", "/events", "/ledger", "/export", "/export?format=markdown", "/scorecards"):
-        assert "Quokka" not in candidate.get(path).text + candidate.page(path)
+    for path in ("", "/messages", "/events", "/ledger", "/export", "/export?format=markdown"):
+        told = candidate.get(path)
+        assert told.status_code == 200 and "Quokka" not in told.text + candidate.page(path), path
+    assert candidate.get("/scorecards").status_code == 404
+    assert candidate.client.get(f"{url}/scorecards").status_code == 401
 
     said = [
         {"seq": seq, "quote": "then I compare"},

@@ -90,7 +90,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     for note in document.get("notes", []):
         lines += ["## Note", "", _block(note["text"]), ""]
     cards = document.get("scorecards") or {}
-    for card in [cards["own"]] * bool(cards.get("own")) + list(cards.get("others") or []):
+    for card in filter(None, [cards.get("own"), *cards.get("others", ())]):
         lines += ["## Scorecard", ""]
         for score in card["scores"]:
             lines += [f"- {_inline(score['criterion'])}: {score['score']}"]

@@ -1,0 +1,488 @@
+"""The hostile corpus against the door: no input makes a 5xx, and nothing that was stored makes a reader fail.
+
+Every input goes to every place of its class. Afterwards every reader of every interview there is (list, view, events,
+page, figures, export) must still answer 2xx: one poisoned value would break the list for everybody.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+import pytest
+
+from sitting.apps.interview.app import APP
+from sitting.config import Settings
+from sitting.installation import Installation
+from tests.support.serving import Served, running
+
+PAGE = {"Accept": "text/html"}
+JSON = {"Content-Type": "application/json"}
+LIMIT = 256 * 1024
+REFUSED = range(400, 500)
+
+# A JSON value that no rule lets through, wherever it stands; and documents that are none.
+VALUES: dict[str, bytes] = {
+    "NaN": b"NaN",
+    "Infinity": b"Infinity",
+    "-Infinity": b"-Infinity",
+    "1e400": b"1e400",
+    "-1e400": b"-1e400",
+    "2^53": b"9007199254740992",
+    "2^53+1": b"9007199254740993",
+    "2^63-1": b"9223372036854775807",
+    "2^63": b"9223372036854775808",
+    "2^64": b"18446744073709551616",
+    "4300 digits": b"1" * 4300,
+    "4301 digits": b"1" * 4301,
+    "high surrogate": rb'"\ud800"',
+    "low surrogate": rb'"\udc00"',
+    "swapped pair": rb'"\udc00\ud800"',
+    "raw ED A0 80": b'"\xed\xa0\x80"',
+    "C0 80": b'"\xc0\x80"',
+    "FF": b'"\xff"',
+    "cut UTF-8": b'"\xe2\x82"',
+    "NUL": rb'"\u0000"',
+    "raw NUL": b'"\x00"',
+    "raw control": b'"\x01"',
+    "raw newline": b'"a\nb"',
+    "Arabic digits": "٣".encode(),
+    "minus zero": b"-0.0",
+    "1.0": b"1.0",
+    "true": b"true",
+    "depth 32": b"[" * 32 + b"]" * 32,
+    "depth 33": b"[" * 33 + b"]" * 33,
+    "depth 300": b"[" * 300 + b"]" * 300,
+    "depth 1000": b"[" * 1000 + b"]" * 1000,
+    "depth 100000": b"[" * 100_000 + b"]" * 100_000,
+    "objects of depth 40000": b'{"":' * 40_000 + b"1" + b"}" * 40_000,
+    "comment": b"/* no */ 1",
+    "object": b"{}",
+    "array": b"[]",
+}
+DOCUMENTS: dict[str, bytes] = {
+    "empty": b"",
+    "null": b"null",
+    "array": b"[]",
+    "string": b'"x"',
+    "number": b"1",
+    "trailing bytes": b"{} x",
+    "two documents": b"{}{}",
+    "open": b'{"text":',
+    "byte order mark": b'\xef\xbb\xbf{"text":"x"}',
+    "UTF-16": '{"text":"x"}'.encode("utf-16"),
+    "UTF-32": '{"text":"x"}'.encode("utf-32"),
+    "duplicate keys": b'{"text":"a","text":"b"}',
+    "duplicate by escape": rb'{"text":"a","\u0074ext":"b"}',
+    "surrogate in key": rb'{"\ud800":1}',
+    "NUL in key": rb'{"\u0000":1}',
+    "__proto__": b'{"__proto__":{"role":"admin"},"constructor":1}',
+    "64 KB key": b'{"' + b"k" * 65_536 + b'":1}',
+    "empty key": b'{"":1}',
+    "10000 keys": json.dumps({f"k{n}": n for n in range(10_000)}).encode(),
+    "50000 elements": b'{"text":[' + b",".join([b"1"] * 50_000) + b"]}",
+    "over the limit": b'{"text":"' + b"a" * LIMIT + b'"}',
+    "10^6 keys": b"{" + b",".join(b'"%d":1' % n for n in range(1_000_000)) + b"}",
+    "20 MB string": b'{"text":"' + b"a" * 20_000_000 + b'"}',
+}
+# Text is data: it may be stored, and must then be read everywhere; or it is refused.
+TEXTS: dict[str, str] = {
+    "right to left": "\u202eevil",
+    "zero width": "a\u200b\u200d\ufeffb",
+    "combining marks": "e" + "\u0301" * 200,
+    "NFC": "é",
+    "NFD": "e\u0301",
+    "homoglyph": "Аdа",
+    "line separator": "a\u2028b\u2029c",
+    "CRLF": "a\r\nb",
+    "CR": "a\rb",
+    "ANSI": "\x1b[31mred\x1b[0m",
+    "control": "a\x7f\x85b",
+    "noncharacter": "a\uffff\ufffe\U0010ffffb",
+    "long word": "w" * 240,
+    "script": "<script>alert(1)</script>",
+    "attribute": '" onmouseover="alert(1)',
+    "javascript link": "[x](javascript:alert(1))",
+    "markdown image": "![x](https://evil.example/p.png)",
+    "reference link": "[x][1]\n\n[1]: https://evil.example",
+    "jinja": "{{7*7}}{% raw %}",
+    "dollar": "${7*7}",
+    "spreadsheet": '=HYPERLINK("https://evil.example")',
+    "format": "%s%n%d",
+    "stream": "x\n\ndata: {}\nevent: bye\n\n",
+    "sql": "' OR '1'='1'; --",
+}
+PATHS: dict[str, str] = {
+    "dots": "..",
+    "encoded dots": "%2e%2e",
+    "encoded dots and slash": "%2e%2e%2f",
+    "encoded twice": "%252e",
+    "backslash": "%5c..%5c",
+    "absolute": "%2fetc%2fpasswd",
+    "NUL": "a%00b",
+    "only NUL": "%00",
+    "FF": "%ff",
+    "surrogate": "%ed%a0%80",
+    "60 KB": "a" * 60_000,
+    "dot": ".",
+    "trailing dot": "con.",
+    "device": "CON",
+    "dash": "-rf",
+    "newline": "a%0d%0ab",
+    "upper-case UUID": "6F9619FF-8B86-D011-B42D-00C04FC964FF",
+    "UUID": "6f9619ff8b86d011b42d00c04fc964ff",
+    "braces": "%7Bid%7D",
+    "proc": "%2fproc%2fself%2froot",
+    "sql": "'%20OR%20'1'='1",
+    "template": "%7B%7B7*7%7D%7D",
+    "many bytes": "%F0%9F%98%80" * 500,
+}
+QUERIES: dict[str, str] = {
+    "limit -1": "limit=-1",
+    "limit 0": "limit=0",
+    "limit 10^9": "limit=1000000000",
+    "limit 5000 digits": "limit=" + "9" * 5000,
+    "limit Arabic": "limit=" + quote("٣"),
+    "limit underscore": "limit=1_0",
+    "limit float": "limit=1.0",
+    "offset -1": "offset=-1",
+    "offset 2^63": "offset=9223372036854775808",
+    "after -1": "after=-1",
+    "after 2^63": "after=9223372036854775808",
+    "after 5000 digits": "after=" + "9" * 5000,
+    "at 2^63": "at=9223372036854775808",
+    "repeated": "limit=1&limit=2",
+    "unknown": "sort=name;drop",
+    "state": "state=%00&status=%00",
+    "q NUL": "q=%00",
+    "q surrogate": "q=%ed%a0%80",
+    "q FF": "q=%ff",
+    "q pattern": "q=%25_%5C",
+    "q quote": "q='%20OR%201=1--",
+    "q long": "q=" + "a" * 10_000,
+    "no value": "limit",
+    "broken escapes": "limit=%zz&q=%",
+    "500 parameters": "&".join(f"p{n}=1" for n in range(500)),
+}
+HEADERS: dict[str, dict[str, str]] = {
+    "If-Match text": {"If-Match": "abc"},
+    "If-Match weak": {"If-Match": 'W/"1.1"'},
+    "If-Match list": {"If-Match": '"1.1", "1.2"'},
+    "If-Match old": {"If-Match": '"9.1"'},
+    "If-Match digits": {"If-Match": '"1.' + "9" * 500 + '"'},
+    "If-None-Match": {"If-None-Match": '"' + "x" * 5000 + '"'},
+    "key empty": {"Idempotency-Key": ""},
+    "key long": {"Idempotency-Key": "k" * 60_000},
+    "key of 1 KB": {"Idempotency-Key": "k" * 1000},
+    "key space": {"Idempotency-Key": "a b\tc"},
+    "Last-Event-ID text": {"Last-Event-ID": "abc"},
+    "Last-Event-ID future": {"Last-Event-ID": "1.999999"},
+    "Last-Event-ID foreign": {"Last-Event-ID": "7.1"},
+    "Last-Event-ID digits": {"Last-Event-ID": "1." + "9" * 5000},
+    "Range": {"Range": "bytes=" + ",".join(f"{n}-{n}" for n in range(2000))},
+    "Host slash": {"Host": "x/?"},
+    "Host at": {"Host": "a@b"},
+    "X-Forwarded": {"X-Forwarded-Host": "evil.example", "X-Forwarded-For": "x", "X-Forwarded-Proto": "gopher"},
+    "sql token": {"Authorization": "Bearer ' OR '1'='1"},
+    "basic": {"Authorization": "Basic YTpi"},
+    "bearer alone": {"Authorization": "Bearer"},
+    "200 cookies": {"Cookie": "; ".join(f"c{n}={n}" for n in range(200))},
+    "hostile cookie": {"Cookie": 'sitting="\\000"; sitting=\x7f; =; ;;'},
+    "override": {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "DELETE"},
+    "accept": {"Accept": "text/html;q=x, ,;, */*;q=9"},
+    "accept nothing": {"Accept": "application/x-none"},
+    "wrong charset": {"Content-Type": "application/json; charset=utf-16"},
+    "text/plain": {"Content-Type": "text/plain"},
+    "no type": {"Content-Type": ""},
+    "multipart without boundary": {"Content-Type": "multipart/form-data"},
+}
+FORMS: dict[str, bytes] = {
+    "FF": b"text=%ff",
+    "NUL": b"text=%00",
+    "surrogate": b"text=%ed%a0%80",
+    "raw bytes": b"text=\xff\xfe",
+    "10000 fields": b"&".join([b"a=1"] * 10_000),
+    "semicolons": b"text=a;text=b",
+    "repeated": b"text=a&text=b",
+    "no value": b"text",
+    "only signs": b"&&==&=&",
+    "unknown": b"text=a&role=admin&id=x",
+    "empty": b"",
+    "over the limit": b"text=" + b"a" * LIMIT,
+    "long field": b"candidate_name=" + b"a" * 100_000 + b"&content=" + b"b" * 100_000,
+}
+
+
+class Scene:
+    """An interview that runs, its interviewer and its candidate."""
+
+    def __init__(self, house: Served, stack: ExitStack) -> None:
+        self.house = house
+        self.ann = stack.enter_context(house.person("Ann").client())
+        self.guest = stack.enter_context(httpx.Client(base_url=house.url, timeout=20))
+        made = self.ann.post("/interviews", json={"candidate_name": "Ada"})
+        self.id = made.json()["id"]
+        self.room = "/i/" + made.json()["join_url"].rpartition("/")[2]
+        assert self.guest.post(f"{self.room}/join").status_code == 303
+        page = self.guest.get(self.room, headers=PAGE).text
+        found = re.search(r'name="csrf-token" content="([^"]+)"', page)
+        assert found is not None
+        self.guest.headers["X-CSRF-Token"] = found[1]
+        assert self.ann.post(f"/interviews/{self.id}/start").status_code == 200
+        challenge = {"title": "Sum", "category": "coding", "difficulty": "easy", "instructions": "Add two numbers."}
+        self.challenge = self.ann.post("/challenges", json=challenge).json()["id"]
+
+    def writes(self) -> Iterator[tuple[httpx.Client, str, str, str, dict[str, Any]]]:
+        """Representative changes: client, method, path, the field that holds text, and the rest of the body."""
+        one = f"/interviews/{self.id}"
+        challenge = {"category": "coding", "difficulty": "easy", "instructions": "Add."}
+        yield self.ann, "POST", "/interviews", "candidate_name", {}
+        yield self.ann, "POST", "/interviews", "challenge_text", {"candidate_name": "Ada"}
+        yield self.ann, "POST", "/v1/kinds/interview/sessions", "candidate_name", {}
+        yield self.ann, "POST", f"{one}/notes", "text", {}
+        yield self.ann, "POST", f"/v1/sessions/{self.id}/commands/add_note", "text", {}
+        yield self.ann, "PUT", f"{one}/scorecard", "summary", {}
+        yield self.ann, "POST", "/challenges", "title", challenge
+        yield self.ann, "PATCH", f"/challenges/{self.challenge}", "instructions", {}
+        yield self.guest, "POST", f"{self.room}/messages", "content", {}
+        yield self.guest, "POST", f"{self.room}/marks", "kind", {}
+
+    def lists(self) -> Iterator[tuple[httpx.Client, str]]:
+        """Readers that take a query."""
+        for path in (
+            "/interviews", "/v1/sessions?kind=interview", "/challenges", f"/interviews/{self.id}/messages",
+            f"/interviews/{self.id}/events", f"/v1/sessions/{self.id}/events", f"/interviews/{self.id}/replay",
+            "/kinds/interview", "/interviews/compare",
+        ):  # fmt: skip
+            yield self.ann, path
+        yield self.guest, f"{self.room}/messages"
+        yield self.guest, f"{self.room}/events"
+
+    def readers(self) -> Iterator[httpx.Response]:
+        """Every reader there is, of everything there is."""
+        for path in ("/interviews", "/challenges", "/challenges/stats", "/kinds/interview", "/", "/interviews/new"):
+            yield self.ann.get(path)
+            yield self.ann.get(path, headers=PAGE)
+        for kind in ("interview", "challenge"):
+            listed = self.ann.get(f"/v1/sessions?kind={kind}&limit=100")
+            yield listed
+            for item in listed.json()["items"][:20]:
+                yield from self._one(item["id"], kind)
+        yield from self._one(self.id, "interview")
+        for path in ("", "/status", "/messages", "/events", "/ledger"):
+            yield self.guest.get(self.room + path)
+            yield self.guest.get(self.room + path, headers=PAGE if path in ("", "/ledger") else {})
+
+    def _one(self, id: str, kind: str) -> Iterator[httpx.Response]:
+        for path in ("", "/events", "/bundle", "/verify"):
+            yield self.ann.get(f"/v1/sessions/{id}{path}")
+        yield self.ann.get(f"/sessions/{id}", headers=PAGE)
+        if kind == "challenge":
+            yield self.ann.get(f"/challenges/{id}", headers=PAGE)
+            yield self.ann.get(f"/challenges/{id}/edit", headers=PAGE)
+            return
+        for path in (
+            "",
+            "/events",
+            "/messages",
+            "/notes",
+            "/analytics",
+            "/ledger",
+            "/replay",
+            "/export",
+            "/scorecards",
+        ):
+            yield self.ann.get(f"/interviews/{id}{path}")
+        for path in ("", "/review", "/export?format=html"):
+            yield self.ann.get(f"/interviews/{id}{path}", headers=PAGE)
+
+    def assert_readable(self) -> None:
+        """No reader is poisoned, and no page holds what somebody wrote as markup."""
+        for answer in self.readers():
+            assert answer.is_success, f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:300]}"
+            if answer.headers["content-type"].startswith("text/html"):
+                assert "<script>alert(1)" not in answer.text
+                assert ' onmouseover="alert(1)' not in answer.text
+                assert 'href="javascript:' not in answer.text
+                assert 'src="https://evil' not in answer.text
+        assert self.ann.get("/readyz").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    settings = Settings(
+        data=tmp_path_factory.mktemp("hostile"), model="scripted", port=0, drain_seconds=1, log_level="error",
+        interview_messages_minute=10_000, interview_messages_hour=10_000, interview_messages_space_hour=10_000,
+    )  # fmt: skip
+    with Installation(settings, apps=(APP,)) as installation, running(installation) as server, ExitStack() as stack:
+        installation.worker.start()
+        yield Scene(Served(installation, server, server.url), stack)
+
+
+def kept(answer: httpx.Response) -> int:
+    """The status, which is never 5xx; a refusal is a problem document or a page, and says nothing of the inside."""
+    assert answer.status_code < 500, f"{answer.request.method} {answer.url}: {answer.text[:500]}"
+    if answer.status_code >= 400 and answer.request.method != "HEAD":
+        assert answer.headers["content-type"].partition(";")[0] in ("application/problem+json", "text/html")
+        assert "Traceback" not in answer.text
+    return answer.status_code
+
+
+# What a field of text takes of VALUES: nothing. A field that is no text may be null, and that is all.
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_that_is_no_text_is_refused(scene: Scene, name: str) -> None:
+    for client, method, path, field, rest in scene.writes():
+        body = json.dumps(rest)[:-1].encode() + (b"," if rest else b"") + b'"%s":%s}' % (field.encode(), VALUES[name])
+        assert kept(client.request(method, path, content=body, headers=JSON)) in (400, 413, 422), (path, name)
+    config = b'{"candidate_name":"Ada","time_limit":%s,"config":{"temperature":%s}}' % (VALUES[name], VALUES[name])
+    assert kept(scene.ann.post("/interviews", content=config, headers=JSON)) in (400, 422)
+    scene.assert_readable()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_that_is_none_is_refused(scene: Scene, name: str) -> None:
+    for client, method, path, _, _ in scene.writes():
+        try:
+            status = kept(client.request(method, path, content=DOCUMENTS[name], headers=JSON))
+        except httpx.WriteError:
+            assert len(DOCUMENTS[name]) > LIMIT  # refused before it was read to the end
+            continue
+        expected = (413,) if len(DOCUMENTS[name]) > LIMIT else (400, 422)
+        unchanged = method in ("PATCH", "PUT") and name == "empty"  # nothing was asked for
+        assert status in expected or (unchanged and status == 200), (path, name)
+    scene.assert_readable()
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_is_data_to_every_reader(scene: Scene, name: str) -> None:
+    for client, method, path, field, rest in scene.writes():
+        status = kept(client.request(method, path, json={**rest, field: TEXTS[name]}))
+        assert status in (200, 201, 202, 409, 422), (path, name)
+        form = urlencode({**rest, field: TEXTS[name]}, errors="surrogatepass")
+        place = f"{path}/new" if path == "/interviews" else path
+        typed = {"Content-Type": "application/x-www-form-urlencoded"}
+        kept(client.request(method, place, content=form, headers=typed))
+    for client, path in scene.lists():
+        kept(client.get(path, params={"q": TEXTS[name]} if "?" not in path else None))
+    scene.assert_readable()
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_leads_nowhere_else(scene: Scene, name: str) -> None:
+    part = PATHS[name]
+    for client, method, path in (
+        (scene.ann, "GET", "/interviews/{}"),
+        (scene.ann, "DELETE", "/interviews/{}"),
+        (scene.ann, "POST", "/interviews/{}/notes"),
+        (scene.ann, "GET", f"/interviews/{scene.id}/replay/{{}}"),
+        (scene.ann, "POST", f"/interviews/{scene.id}/{{}}"),
+        (scene.ann, "DELETE", f"/interviews/{scene.id}/notes/{{}}"),
+        (scene.ann, "DELETE", f"/interviews/{scene.id}/interviewers/{{}}"),
+        (scene.ann, "GET", "/v1/sessions/{}"),
+        (scene.ann, "GET", "/v1/sessions/{}/events"),
+        (scene.ann, "GET", f"/v1/sessions/{scene.id}/turns/{{}}"),
+        (scene.ann, "POST", f"/v1/sessions/{scene.id}/commands/{{}}"),
+        (scene.ann, "GET", "/v1/kinds/{}"),
+        (scene.ann, "GET", "/challenges/{}"),
+        (scene.ann, "GET", "/static/{}"),
+        (scene.ann, "GET", "/kinds/{}"),
+        (scene.guest, "GET", "/i/{}"),
+        (scene.guest, "POST", f"{scene.room}/turns/{{}}/retry"),
+        (scene.guest, "GET", "/sign-in/link/{}"),
+    ):
+        body: dict[str, Any] = {"json": {}} if method == "POST" else {}
+        status = raw(scene, method, path.format(part), client, **body)
+        shows_button = path.startswith("/sign-in/link") and status == 200
+        up = part in ("..", ".", "%2e%2e", "%2e%2e%2f")  # what is above is a page of its own
+        assert status in REFUSED or status in (301, 303, 307) or shows_button or up, (path, name, status)
+    scene.assert_readable()
+
+
+def raw(scene: Scene, method: str, path: str, client: httpx.Client, **body: Any) -> int:
+    """Send a path exactly as it is written; a client would tidy it."""
+    url = httpx.URL(scene.house.url).copy_with(raw_path=path.encode())
+    try:
+        return kept(client.request(method, url, **body))
+    except httpx.RemoteProtocolError:
+        return 400  # the connection was ended: no HTTP request
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_stays_in_its_bounds(scene: Scene, name: str) -> None:
+    for client, path in scene.lists():
+        mark = "&" if "?" in path else "?"
+        assert raw(scene, "GET", f"{path}{mark}{QUERIES[name]}", client) in (200, 400, 404, 410, 422), (path, name)
+    scene.assert_readable()
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_header_is_believed_or_refused(scene: Scene, name: str) -> None:
+    for client, method, path, field, rest in scene.writes():
+        content = json.dumps({**rest, field: "paste" if field == "kind" else "Words"}).encode()
+        headers = JSON | HEADERS[name]
+        try:
+            kept(client.request(method, path, content=content, headers=headers))
+        except httpx.RemoteProtocolError:
+            continue  # too large for a request line or a header: ended before it was a request
+    for client, path in scene.lists():
+        try:
+            kept(client.get(path, headers=HEADERS[name]))
+        except httpx.RemoteProtocolError:
+            continue
+    scene.assert_readable()
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_form_is_as_strict(scene: Scene, name: str) -> None:
+    typed = {"Content-Type": "application/x-www-form-urlencoded"}
+    one = f"/interviews/{scene.id}"
+    for client, path in (
+        (scene.ann, "/interviews/new"),
+        (scene.ann, "/interviews"),
+        (scene.ann, f"{one}/notes"),
+        (scene.ann, f"{one}/update"),
+        (scene.ann, f"{one}/scorecard"),
+        (scene.ann, "/challenges"),
+        (scene.ann, f"/challenges/{scene.challenge}/edit"),
+        (scene.ann, "/kinds/interview/new"),
+        (scene.ann, f"/sessions/{scene.id}/do/add_note"),
+        (scene.guest, f"{scene.room}/messages"),
+        (scene.guest, "/i"),
+        (scene.guest, "/sign-in"),
+    ):
+        for more in ({}, PAGE):
+            status = kept(client.post(path, content=FORMS[name], headers=typed | more))
+            if name in ("FF", "NUL", "surrogate", "raw bytes", "10000 fields"):
+                assert status in (403, 409, 422), (path, name, status)
+            if name == "over the limit":
+                assert status == 413, (path, name)
+    scene.assert_readable()
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "GET http://evil.example/v1 HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        "POST /interviews HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /interviews HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+        "POST /interviews HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "GET /v1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
+        "GET /interviews HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
+        "GET /v1 HTTP/1.1\r\n\r\n",
+        "GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GARBAGE\r\n\r\n",
+    ],
+)
+def test_what_no_client_sends_is_answered_all_the_same(scene: Scene, request_text: str) -> None:
+    url = httpx.URL(scene.house.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=20) as wire:
+        wire.sendall(request_text.encode("latin-1"))
+        line = wire.makefile("rb").readline()
+    assert re.match(rb"HTTP/1\.1 [234]\d\d ", line) or not line, line
+    scene.assert_readable()
