@@ -25,6 +25,7 @@ from tests.support.clock import ManualClock
 from tests.support.serving import Person, Served, running
 
 PAGE = {"Accept": "text/html"}
+ANY = {"Accept": "text/html,*/*;q=0.8"}  # a page where there is one
 PLENTY = 10_000
 Json = dict[str, Any]
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Dialog, Page
 from sitting import bundle
 from sitting.model import Gate, Step
 from tests.apps.interview.acting import (
+    ANY,
     PAGE,
     Candidate,
     Json,
@@ -91,21 +92,10 @@ def test_29_scores_stay_hidden_until_ones_own_are_in(stage: Scene, ann: httpx.Cl
     assert ann.put(f"{url}/scorecard", json=mine).status_code == 200
     does(ann, planned, "scorecard/submit")
     assert ben.get(f"{url}/scorecards").json() == {"own": None, "others": [], "hidden": 1}
-    paths = (
-        "",
-        "/review",
-        "/events",
-        "/replay",
-        "/analytics",
-        "/export",
-        "/export?format=markdown",
-        "/export?format=print",
-    )
-    addresses = [url + path for path in paths] + [
-        f"/v1/sessions/{planned['id']}{path}" for path in ("", "/events", "/bundle")
-    ]
-    for address in addresses:
-        for form in ({}, PAGE):
+    paths = ("", "/review", "/events", "/replay", "/analytics", "/export", "/export?format=markdown")
+    generic = [f"/v1/sessions/{planned['id']}{path}" for path in ("", "/events", "/bundle")]
+    for address in (*(url + path for path in paths), f"{url}/export?format=print", *generic):
+        for form in ({}, ANY):
             told = ben.get(address, headers=form)
             assert told.status_code == 200 and "Quokka" not in told.text, (address, told.status_code)
     assert ben.put(f"{url}/scorecard", json=scores).status_code == 200
@@ -179,7 +169,7 @@ def test_30_the_figures_of_the_example(stage: Scene, ann: httpx.Client) -> None:
 
 def test_31_the_ledger_follows_and_the_replay_is_what_was_seen(stage: Scene, ann: httpx.Client) -> None:
     gate = Gate()
-    stage.plays(Step(("One",)), Step(("Two ", "never"), gate=gate), Step(("Three",), fail_after=0, usage=None))
+    stage.plays(Step(("One",)), Step(("Two ", "never"), gate=gate))
     planned = plan(ann)
     candidate, live = stage.joins(planned), {}
 
