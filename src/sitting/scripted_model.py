@@ -101,7 +101,11 @@ class Step:
 
 
 def words(asked: str) -> list[str]:
-    """The default answer, a piece for each word: it takes up the longest words that were said, and asks on."""
+    """The default answer, a piece for each word: it takes up the longest words that were said, and asks on.
+
+    Tags are a prompt's way of fencing what people said, and no part of it.
+    """
+    asked = re.sub(r"<[^<>]*>", " ", asked)
     found = dict.fromkeys(word.lower()[:40] for word in re.findall(r"[^\W\d_]{4,}", asked))
     longest = sorted(found, key=len, reverse=True)[:3]
     topic = " and ".join(word for word in found if word in longest) or "that"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -25,7 +24,6 @@ from tests.support.serving import Served, running
 PAGE = {"Accept": "text/html"}
 JSON = {"Content-Type": "application/json"}
 LIMIT = 256 * 1024
-REFUSED = range(400, 500)
 
 # A JSON value that no rule lets through, wherever it stands; and documents that are none.
 VALUES: dict[str, bytes] = {
@@ -118,105 +116,6 @@ TEXTS: dict[str, str] = {
     "stream": "x\n\ndata: {}\nevent: bye\n\n",
     "sql": "' OR '1'='1'; --",
 }
-PATHS: dict[str, str] = {
-    "dots": "..",
-    "encoded dots": "%2e%2e",
-    "encoded dots and slash": "%2e%2e%2f",
-    "encoded twice": "%252e",
-    "backslash": "%5c..%5c",
-    "absolute": "%2fetc%2fpasswd",
-    "NUL": "a%00b",
-    "only NUL": "%00",
-    "FF": "%ff",
-    "surrogate": "%ed%a0%80",
-    "60 KB": "a" * 60_000,
-    "dot": ".",
-    "trailing dot": "con.",
-    "device": "CON",
-    "dash": "-rf",
-    "newline": "a%0d%0ab",
-    "upper-case UUID": "6F9619FF-8B86-D011-B42D-00C04FC964FF",
-    "UUID": "6f9619ff8b86d011b42d00c04fc964ff",
-    "braces": "%7Bid%7D",
-    "proc": "%2fproc%2fself%2froot",
-    "sql": "'%20OR%20'1'='1",
-    "template": "%7B%7B7*7%7D%7D",
-    "many bytes": "%F0%9F%98%80" * 500,
-}
-QUERIES: dict[str, str] = {
-    "limit -1": "limit=-1",
-    "limit 0": "limit=0",
-    "limit 10^9": "limit=1000000000",
-    "limit 5000 digits": "limit=" + "9" * 5000,
-    "limit Arabic": "limit=" + quote("٣"),
-    "limit underscore": "limit=1_0",
-    "limit float": "limit=1.0",
-    "offset -1": "offset=-1",
-    "offset 2^63": "offset=9223372036854775808",
-    "after -1": "after=-1",
-    "after 2^63": "after=9223372036854775808",
-    "after 5000 digits": "after=" + "9" * 5000,
-    "at 2^63": "at=9223372036854775808",
-    "repeated": "limit=1&limit=2",
-    "unknown": "sort=name;drop",
-    "state": "state=%00&status=%00",
-    "q NUL": "q=%00",
-    "q surrogate": "q=%ed%a0%80",
-    "q FF": "q=%ff",
-    "q pattern": "q=%25_%5C",
-    "q quote": "q='%20OR%201=1--",
-    "q long": "q=" + "a" * 10_000,
-    "no value": "limit",
-    "broken escapes": "limit=%zz&q=%",
-    "500 parameters": "&".join(f"p{n}=1" for n in range(500)),
-}
-HEADERS: dict[str, dict[str, str]] = {
-    "If-Match text": {"If-Match": "abc"},
-    "If-Match weak": {"If-Match": 'W/"1.1"'},
-    "If-Match list": {"If-Match": '"1.1", "1.2"'},
-    "If-Match old": {"If-Match": '"9.1"'},
-    "If-Match digits": {"If-Match": '"1.' + "9" * 500 + '"'},
-    "If-None-Match": {"If-None-Match": '"' + "x" * 5000 + '"'},
-    "key empty": {"Idempotency-Key": ""},
-    "key long": {"Idempotency-Key": "k" * 60_000},
-    "key of 1 KB": {"Idempotency-Key": "k" * 1000},
-    "key space": {"Idempotency-Key": "a b\tc"},
-    "Last-Event-ID text": {"Last-Event-ID": "abc"},
-    "Last-Event-ID future": {"Last-Event-ID": "1.999999"},
-    "Last-Event-ID foreign": {"Last-Event-ID": "7.1"},
-    "Last-Event-ID digits": {"Last-Event-ID": "1." + "9" * 5000},
-    "Range": {"Range": "bytes=" + ",".join(f"{n}-{n}" for n in range(2000))},
-    "Host slash": {"Host": "x/?"},
-    "Host at": {"Host": "a@b"},
-    "X-Forwarded": {"X-Forwarded-Host": "evil.example", "X-Forwarded-For": "x", "X-Forwarded-Proto": "gopher"},
-    "sql token": {"Authorization": "Bearer ' OR '1'='1"},
-    "basic": {"Authorization": "Basic YTpi"},
-    "bearer alone": {"Authorization": "Bearer"},
-    "200 cookies": {"Cookie": "; ".join(f"c{n}={n}" for n in range(200))},
-    "hostile cookie": {"Cookie": 'sitting="\\000"; sitting=\x7f; =; ;;'},
-    "override": {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "DELETE"},
-    "accept": {"Accept": "text/html;q=x, ,;, */*;q=9"},
-    "accept nothing": {"Accept": "application/x-none"},
-    "wrong charset": {"Content-Type": "application/json; charset=utf-16"},
-    "text/plain": {"Content-Type": "text/plain"},
-    "no type": {"Content-Type": ""},
-    "multipart without boundary": {"Content-Type": "multipart/form-data"},
-}
-FORMS: dict[str, bytes] = {
-    "FF": b"text=%ff",
-    "NUL": b"text=%00",
-    "surrogate": b"text=%ed%a0%80",
-    "raw bytes": b"text=\xff\xfe",
-    "10000 fields": b"&".join([b"a=1"] * 10_000),
-    "semicolons": b"text=a;text=b",
-    "repeated": b"text=a&text=b",
-    "no value": b"text",
-    "only signs": b"&&==&=&",
-    "unknown": b"text=a&role=admin&id=x",
-    "empty": b"",
-    "over the limit": b"text=" + b"a" * LIMIT,
-    "long field": b"candidate_name=" + b"a" * 100_000 + b"&content=" + b"b" * 100_000,
-}
 
 
 class Scene:
@@ -272,7 +171,7 @@ class Scene:
         for kind in ("interview", "challenge"):
             listed = self.ann.get(f"/v1/sessions?kind={kind}&limit=100")
             yield listed
-            for item in listed.json()["items"][:20]:
+            for item in listed.json()["items"][:2]:
                 yield from self._one(item["id"], kind)
         yield from self._one(self.id, "interview")
         for path in ("", "/status", "/messages", "/events", "/ledger"):
@@ -299,7 +198,7 @@ class Scene:
             "/scorecards",
         ):
             yield self.ann.get(f"/interviews/{id}{path}")
-        for path in ("", "/review", "/export?format=html"):
+        for path in ("", "/review"):
             yield self.ann.get(f"/interviews/{id}{path}", headers=PAGE)
 
     def assert_readable(self) -> None:
@@ -341,7 +240,7 @@ def test_a_value_that_is_no_text_is_refused(scene: Scene, name: str) -> None:
         body = json.dumps(rest)[:-1].encode() + (b"," if rest else b"") + b'"%s":%s}' % (field.encode(), VALUES[name])
         assert kept(client.request(method, path, content=body, headers=JSON)) in (400, 413, 422), (path, name)
     config = b'{"candidate_name":"Ada","time_limit":%s,"config":{"temperature":%s}}' % (VALUES[name], VALUES[name])
-    assert kept(scene.ann.post("/interviews", content=config, headers=JSON)) in (400, 422)
+    assert kept(scene.ann.post("/interviews", content=config, headers=JSON)) in (400, 413, 422)
     scene.assert_readable()
 
 
@@ -370,119 +269,4 @@ def test_text_is_data_to_every_reader(scene: Scene, name: str) -> None:
         kept(client.request(method, place, content=form, headers=typed))
     for client, path in scene.lists():
         kept(client.get(path, params={"q": TEXTS[name]} if "?" not in path else None))
-    scene.assert_readable()
-
-
-@pytest.mark.parametrize("name", PATHS)
-def test_a_path_leads_nowhere_else(scene: Scene, name: str) -> None:
-    part = PATHS[name]
-    for client, method, path in (
-        (scene.ann, "GET", "/interviews/{}"),
-        (scene.ann, "DELETE", "/interviews/{}"),
-        (scene.ann, "POST", "/interviews/{}/notes"),
-        (scene.ann, "GET", f"/interviews/{scene.id}/replay/{{}}"),
-        (scene.ann, "POST", f"/interviews/{scene.id}/{{}}"),
-        (scene.ann, "DELETE", f"/interviews/{scene.id}/notes/{{}}"),
-        (scene.ann, "DELETE", f"/interviews/{scene.id}/interviewers/{{}}"),
-        (scene.ann, "GET", "/v1/sessions/{}"),
-        (scene.ann, "GET", "/v1/sessions/{}/events"),
-        (scene.ann, "GET", f"/v1/sessions/{scene.id}/turns/{{}}"),
-        (scene.ann, "POST", f"/v1/sessions/{scene.id}/commands/{{}}"),
-        (scene.ann, "GET", "/v1/kinds/{}"),
-        (scene.ann, "GET", "/challenges/{}"),
-        (scene.ann, "GET", "/static/{}"),
-        (scene.ann, "GET", "/kinds/{}"),
-        (scene.guest, "GET", "/i/{}"),
-        (scene.guest, "POST", f"{scene.room}/turns/{{}}/retry"),
-        (scene.guest, "GET", "/sign-in/link/{}"),
-    ):
-        body: dict[str, Any] = {"json": {}} if method == "POST" else {}
-        status = raw(scene, method, path.format(part), client, **body)
-        shows_button = path.startswith("/sign-in/link") and status == 200
-        up = part in ("..", ".", "%2e%2e", "%2e%2e%2f")  # what is above is a page of its own
-        assert status in REFUSED or status in (301, 303, 307) or shows_button or up, (path, name, status)
-    scene.assert_readable()
-
-
-def raw(scene: Scene, method: str, path: str, client: httpx.Client, **body: Any) -> int:
-    """Send a path exactly as it is written; a client would tidy it."""
-    url = httpx.URL(scene.house.url).copy_with(raw_path=path.encode())
-    try:
-        return kept(client.request(method, url, **body))
-    except httpx.RemoteProtocolError:
-        return 400  # the connection was ended: no HTTP request
-
-
-@pytest.mark.parametrize("name", QUERIES)
-def test_a_query_stays_in_its_bounds(scene: Scene, name: str) -> None:
-    for client, path in scene.lists():
-        mark = "&" if "?" in path else "?"
-        assert raw(scene, "GET", f"{path}{mark}{QUERIES[name]}", client) in (200, 400, 404, 410, 422), (path, name)
-    scene.assert_readable()
-
-
-@pytest.mark.parametrize("name", HEADERS)
-def test_a_header_is_believed_or_refused(scene: Scene, name: str) -> None:
-    for client, method, path, field, rest in scene.writes():
-        content = json.dumps({**rest, field: "paste" if field == "kind" else "Words"}).encode()
-        headers = JSON | HEADERS[name]
-        try:
-            kept(client.request(method, path, content=content, headers=headers))
-        except httpx.RemoteProtocolError:
-            continue  # too large for a request line or a header: ended before it was a request
-    for client, path in scene.lists():
-        try:
-            kept(client.get(path, headers=HEADERS[name]))
-        except httpx.RemoteProtocolError:
-            continue
-    scene.assert_readable()
-
-
-@pytest.mark.parametrize("name", FORMS)
-def test_a_form_is_as_strict(scene: Scene, name: str) -> None:
-    typed = {"Content-Type": "application/x-www-form-urlencoded"}
-    one = f"/interviews/{scene.id}"
-    for client, path in (
-        (scene.ann, "/interviews/new"),
-        (scene.ann, "/interviews"),
-        (scene.ann, f"{one}/notes"),
-        (scene.ann, f"{one}/update"),
-        (scene.ann, f"{one}/scorecard"),
-        (scene.ann, "/challenges"),
-        (scene.ann, f"/challenges/{scene.challenge}/edit"),
-        (scene.ann, "/kinds/interview/new"),
-        (scene.ann, f"/sessions/{scene.id}/do/add_note"),
-        (scene.guest, f"{scene.room}/messages"),
-        (scene.guest, "/i"),
-        (scene.guest, "/sign-in"),
-    ):
-        for more in ({}, PAGE):
-            status = kept(client.post(path, content=FORMS[name], headers=typed | more))
-            if name in ("FF", "NUL", "surrogate", "raw bytes", "10000 fields"):
-                assert status in (403, 409, 422), (path, name, status)
-            if name == "over the limit":
-                assert status == 413, (path, name)
-    scene.assert_readable()
-
-
-@pytest.mark.parametrize(
-    "request_text",
-    [
-        "GET http://evil.example/v1 HTTP/1.1\r\nHost: evil.example\r\n\r\n",
-        "POST /interviews HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "POST /interviews HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
-        "POST /interviews HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        "GET /v1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
-        "GET /interviews HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
-        "GET /v1 HTTP/1.1\r\n\r\n",
-        "GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GARBAGE\r\n\r\n",
-    ],
-)
-def test_what_no_client_sends_is_answered_all_the_same(scene: Scene, request_text: str) -> None:
-    url = httpx.URL(scene.house.url)
-    with socket.create_connection((url.host, url.port or 80), timeout=20) as wire:
-        wire.sendall(request_text.encode("latin-1"))
-        line = wire.makefile("rb").readline()
-    assert re.match(rb"HTTP/1\.1 [234]\d\d ", line) or not line, line
     scene.assert_readable()

@@ -24,6 +24,7 @@ HEARTBEAT = b":\n\n"
 END = "end"
 _BREAKS = re.compile(r"[\r\n\0]")
 _JOURNAL = re.compile(r"([1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})", re.ASCII)
+_OFFSET = re.compile(r"0|[1-9][0-9]{0,8}")
 _TURN = re.compile(r"([A-Za-z0-9_-]{1,64})\.(end|0|[1-9][0-9]{0,15})", re.ASCII)
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store, no-transform",
@@ -143,10 +144,10 @@ def journal_cursor(request: Request) -> Position | None:
 
 
 def turn_cursor(request: Request, turn: str) -> int | None:
-    """The offset to go on after, in code points; None is after the end. Raises InvalidCursor."""
+    """The offset to go on after, in code points, bare or behind the turn's id; None: the end. Raises InvalidCursor."""
     text = cursor(request)
-    if text == "0":
-        return 0
+    if _OFFSET.fullmatch(text):
+        return int(text)
     found = _TURN.fullmatch(text)
     if found is None or found[1] != turn:
         raise errors.InvalidCursor()
