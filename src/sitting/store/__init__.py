@@ -149,8 +149,6 @@ class Store:
                     connection = self.engine.connect()
                 self._commit(_driver(connection), self._gathered(group), group)
             except BaseException as error:
-                if not group and first.future.set_running_or_notify_cancel():
-                    group.append(first)
                 _fail(group, error)
             self._last_size = len(group)
             _answer(group)
