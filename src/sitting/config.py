@@ -34,7 +34,8 @@ class Settings(BaseSettings):
         "empty means a file in the data directory that only its owner can read. Required on PostgreSQL.",
     )
     model: str = Field(
-        "local", description="Language model: local, scripted, none, or the name of a model at SITTING_MODEL_URL."
+        "local",
+        description="Language model: local, scripted, mock, none, or the name of a model at SITTING_MODEL_URL.",
     )
     model_url: str = Field("", description="Base address of an OpenAI-compatible endpoint, ending in /v1.")
     model_key: str = Field("", description="API key for SITTING_MODEL_URL.")
@@ -74,6 +75,29 @@ class Settings(BaseSettings):
     interview_messages_space_hour: int = Field(
         1000, ge=1, description="Messages an hour all interviews of a space may receive."
     )
+    facilitation_max_members: int = Field(25, ge=1, le=1000, description="Active members a team may have.")
+    solve_token_budget: int = Field(60_000, ge=1000, le=2_000_000, description="Token budget of a solve session.")
+    solve_emotion: bool = Field(True, description="Whether solve notes the feeling of a message, by word lists.")
+    solve_carry_over: bool = Field(True, description="Whether a new solve session opens with its owner's open actions.")
+    solve_redact: bool = Field(
+        True, description="Whether solve hides e-mail addresses and phone numbers from the model."
+    )
+    solve_abandon_days: int = Field(30, ge=1, le=3650, description="Days without a message until solve gives up.")
+    solve_crisis_resources: dict[str, str] = Field(
+        default_factory=lambda: {"US": "988", "ES": "717 003 717"},
+        description="Help lines solve names in a crisis, as JSON: region to number. Check them for your country.",
+    )
+    solve_quota_limit: int | None = Field(
+        None, ge=0, description="Solve sessions a space may open in a period; empty means no limit."
+    )
+    solve_quota_period: str = Field(
+        "month", pattern="^(month|lifetime)$", description="Period of SITTING_SOLVE_QUOTA_LIMIT: month (UTC) or lifetime."
+    )
+    solve_quota_tier: str = Field(
+        "free", min_length=1, max_length=40, description="Name of the quota, as answers tell it; unlimited without one."
+    )
+    solve_messages_minute: int = Field(20, ge=1, description="Messages a minute one person may send to solve.")
+    solve_creations_minute: int = Field(30, ge=1, description="Solve sessions a minute one person may open.")
 
     @field_validator("secret")
     @classmethod

@@ -195,23 +195,20 @@ class Engine:
         return self.store.write(lambda tx: self._after_due(tx, session, nothing))
 
     def erase(self, session: str, actor: Actor) -> Future[None]:
-        """Destroy every personal part and the folded state, free the key, keep the hashes. The id stays taken."""
+        """Destroy every personal part and the folded state, free the key, keep the hashes. The id stays taken.
+
+        The sessions about this one go with it, where their kind says so (`erased_with_subject`).
+        """
+        following = {kind.name for kind in self.kinds.values() if kind.erased_with_subject}
 
         def erase_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> None:
             role = self._holding.role(tx, kind, held, actor, now)
             move = kind.lifecycle.move(held.session.state, ERASE)
             if role not in move.roles:
                 raise errors.NotAllowed()
-            for job in jobs.active(tx, session):
-                tx.after_commit(partial(self._writing.on_cancel, job.id))
-            journal.erase(tx, session)
-            texts.forget(tx, session)
-            jobs.forget(tx, session)
-            sessions.forget_answers(tx, session=session)
-            sessions.erase(tx, session, version=held.version + 1, now=now)
-            gone = Held(Session(session, kind.name, ""), held.version + 1, held.head, {}, erased=True)
-            tx.staged[session] = gone
-            tx.after_commit(lambda: self._writing.committed(gone, False))
+            for id in sessions.about(tx, session, following) if following else ():
+                self._writing.erase(tx, self._holding.get(tx, id), now)
+            self._writing.erase(tx, self._holding.get(tx, session), now)
 
         erased = self.store.write(lambda tx: self._after_due(tx, session, erase_in))
         return _then(erased, lambda _: self._outside.submit(self.store.truncate_log))

@@ -25,7 +25,7 @@ from .endpoint_model import Address, Chunk, Exchange, Wish
 from .local_model import NAME as LOCAL_NAME
 from .local_model import WINDOW as LOCAL_WINDOW
 from .local_model import Runtime, find, install, runtime_installed
-from .scripted_model import GLANCE_SECONDS, Gate, Step, example, words
+from .scripted_model import GLANCE_SECONDS, MOCK, Gate, Step, example, words
 
 __all__ = ["Endpoint", "Gate", "Local", "Message", "Model", "Models", "Reply", "Scripted", "Step", "install"]
 
@@ -33,6 +33,7 @@ _CHARACTERS_PER_TOKEN = 16  # more than any real answer has on average; an endpo
 _LARGEST_COUNT = 2**53 - 1
 _PROMPTS_KEPT = 1000
 _SLOW_SECONDS = 0.1
+_MOCK_SECONDS = 0.05
 
 
 def ignore(text: str) -> None:
@@ -265,7 +266,7 @@ class Local(Endpoint):
 
 
 class Scripted:
-    """Answers by the script: a step for each call, then the default words; or a function from the prompt to a step.
+    """Answers by the script: a step for each call, then what it `says`; or a function from the prompt to a step.
 
     It answers in the caller's thread: when a gate says that a call waits, the pieces before have been taken.
     """
@@ -275,6 +276,7 @@ class Scripted:
         script: Sequence[Step] | Callable[[Sequence[Message]], Step] = (),
         *,
         delay_seconds: float = 0.0,
+        says: Callable[[str], Sequence[str]] = words,
         name: str = "scripted",
         window: int = 8192,
     ) -> None:
@@ -283,6 +285,7 @@ class Scripted:
         self.prompts: list[tuple[Message, ...]] = []  # what was asked, the latest thousand
         self._script = script if callable(script) else list(script)
         self._delay_seconds = delay_seconds
+        self._says = says
         self._lock = threading.Lock()
         self._closed = False
 
@@ -329,7 +332,7 @@ class Scripted:
                 step = self._script.pop(0) if self._script else Step()
         if not step.pieces:
             asked = next((each.content for each in reversed(messages) if each.role == "user"), "")
-            step = replace(step, pieces=example(schema) if schema is not None else words(asked))
+            step = replace(step, pieces=example(schema) if schema is not None else self._says(asked))
         return step
 
     def _before(self, place: int, step: Step, patience: _Patience, *, last: bool) -> None:
@@ -396,6 +399,7 @@ class Models:
         missing = self._missing(target)
         helps = {
             "local": "The local model runs on this machine; nothing leaves it. It is small: it shows how things work.",
+            "mock": "The mock model always answers with the same words; it is for trying things out and for tests.",
             "scripted": "The scripted model answers with fixed words; it is for trying things out and for tests.",
             "openai": "What people write is sent to the endpoint this installation is configured with.",
         }
@@ -434,6 +438,8 @@ class Models:
                 return Local(Runtime(weights))
             case "scripted":
                 return Scripted(delay_seconds=_SLOW_SECONDS if target == "scripted:slow" else 0.0)
+            case "mock":
+                return Scripted(delay_seconds=_MOCK_SECONDS, name="mock", says=lambda _asked: MOCK)
             case _:
                 chosen = self._settings
                 address = Address(url=chosen.model_url, key=chosen.model_key)
@@ -448,5 +454,7 @@ def _kind(target: str) -> str:
             return "local"
         case "scripted" | "scripted:slow":
             return "scripted"
+        case "mock":
+            return "mock"
         case _:
             return "openai"

@@ -24,6 +24,7 @@ _REPLIES = (
     "You bring up {topic}. Who else is touched by it?",
     "{topic}: what would be a small next step?",
 )
+MOCK = tuple(re.findall(r"\S+ ?", "I understand how you feel. Let me help you work through this."))
 _FAR = 10**9  # further than any bound that matters here
 _FORMATS = {
     "date": "2026-01-01",

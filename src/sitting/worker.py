@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from . import errors
+from .core.actor import WORKER
 from .core.event import Event
 from .core.kind import Command, Kind
 from .core.session import Session
@@ -106,6 +107,25 @@ class Room:
 
         found = self._engine.store.read(read).result()
         return found if found is not None and (found.kind, found.space) == (kind, self.session.space) else None
+
+    def about(self, kind: str) -> Sequence[str]:
+        """The ids of the sessions of a kind whose subject is this session, oldest first."""
+        return self._engine.store.read(lambda tx: sessions.about(tx, self.session.id, (kind,))).result()
+
+    def tell(self, session: str, command: Command) -> Session:
+        """Carry a command out, as the worker, in a session that is about this one.
+
+        Not fenced by the lease: a job that is taken over may tell twice, so what it tells must bear that.
+        Raises NotFound, and what the kind refuses with.
+        """
+
+        def read(tx: Any) -> bool:
+            held = sessions.load(tx, session, epoch=self._engine.epoch)
+            return held is not None and held.session.subject == self.session.id
+
+        if not self._engine.store.read(read).result():
+            raise errors.NotFound()
+        return self._engine.do(session, command, WORKER).result().session
 
     def flush(self) -> None:
         """Store what waits, unless a piece is being stored or was just now."""

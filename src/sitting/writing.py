@@ -207,6 +207,20 @@ class Writing:
         tx.after_commit(lambda: self.on_erased())
         return after
 
+    def erase(self, tx: Tx, held: Held, now: datetime) -> None:
+        """Empty one session, and let go of all that it kept busy."""
+        id = held.session.id
+        for job in jobs.active(tx, id):
+            tx.after_commit(partial(self.on_cancel, job.id))
+        journal.erase(tx, id)
+        texts.forget(tx, id)
+        jobs.forget(tx, id)
+        sessions.forget_answers(tx, session=id)
+        sessions.erase(tx, id, version=held.version + 1, now=now)
+        gone = Held(Session(id, held.session.kind, ""), held.version + 1, held.head, {}, erased=True)
+        tx.staged[id] = gone
+        tx.after_commit(lambda: self.committed(gone, False))
+
     def stored(self, tx: Tx, once: Once, now: datetime) -> tuple[str, bytes] | None:
         found = sessions.answer(tx, once.scope, once.key, now=now)
         if found is None:

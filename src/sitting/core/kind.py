@@ -167,6 +167,12 @@ class Workroom(Protocol):
     def read(self, kind: str, id: str) -> Session | None:
         """Another session of the same space."""
 
+    def about(self, kind: str) -> Sequence[str]:
+        """The ids of the sessions of a kind whose subject is this session, oldest first."""
+
+    def tell(self, session: str, command: Command) -> Session:
+        """Carry a command out in a session that is about this one. Raises NotFound, and what its kind refuses with."""
+
 
 def never(_: Session) -> Due | None:
     """A kind without deadlines."""
@@ -188,7 +194,8 @@ class Kind:
     """An application's definition as one value.
 
     `standing` says which role somebody has by a role in the space (`{"admin": "interviewer"}`), when no grant says
-    more; `inherits` takes the roles of the session that is this one's subject. `key_scope` is `space` or
+    more; `inherits` takes the roles of the session that is this one's subject, and with
+    `erased_with_subject` it is erased in the transaction that erases its subject. `key_scope` is `space` or
     `installation`. `interrupted` makes the command that ends a job which cannot go on, from its id, its text so far and
     a reason; `final` reads from an event how a turn ended. `parts` says whose personal content of an event an audience
     may take along in an export (default: all of what it is told). `owner` is the role of one who brings a session in
@@ -214,6 +221,7 @@ class Kind:
     interrupted: Mapping[str, Callable[[str, str, str], Command]] = field(default_factory=dict)
     standing: Mapping[str, str] = field(default_factory=dict)
     inherits: bool = False
+    erased_with_subject: bool = False
     key_scope: str = "space"
     minting: frozenset[str] = frozenset()
     label: str = ""

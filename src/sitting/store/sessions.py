@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -240,6 +240,12 @@ def granted(tx: Tx, grantee: str) -> list[tuple[str, str, datetime | None]]:
         (session, role, None if until is None else from_text(until))
         for session, role, until in tx.all(_GRANTED, grantee_=grantee)
     ]
+
+
+def about(tx: Tx, subject: str, kinds: Collection[str]) -> list[str]:
+    """The ids of the sessions of some kinds whose subject is this one, oldest first."""
+    wanted = select(sessions.c.id).where(sessions.c.subject == subject, sessions.c.kind.in_(sorted(kinds)))
+    return [id for (id,) in tx.all(wanted.order_by(sessions.c.created_at, sessions.c.id))]
 
 
 def every(tx: Tx) -> list[str]:
