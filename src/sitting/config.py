@@ -91,7 +91,9 @@ class Settings(BaseSettings):
         None, ge=0, description="Solve sessions a space may open in a period; empty means no limit."
     )
     solve_quota_period: str = Field(
-        "month", pattern="^(month|lifetime)$", description="Period of SITTING_SOLVE_QUOTA_LIMIT: month (UTC) or lifetime."
+        "month",
+        pattern="^(month|lifetime)$",
+        description="Period of SITTING_SOLVE_QUOTA_LIMIT: month (UTC) or lifetime.",
     )
     solve_quota_tier: str = Field(
         "free", min_length=1, max_length=40, description="Name of the quota, as answers tell it; unlimited without one."

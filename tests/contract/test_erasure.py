@@ -148,6 +148,34 @@ def test_a_session_is_erased_from_everywhere(run: Bench, tmp_path: Path) -> None
     assert not any(held.session.data for held in run.engine._holding._cache.values())
 
 
+def test_what_is_about_a_session_is_erased_with_it(store: Store, tmp_path: Path) -> None:
+    with bench(store, kinds={**workshop.KINDS, "workshop": workshop.kind(follows=True)}) as run:
+        erased_with_its_subject(run, tmp_path)
+
+
+def erased_with_its_subject(run: Bench, tmp_path: Path) -> None:
+    team = run.team()
+    about, elsewhere = [run.workshop(team=team, name=CANARY) for _ in range(2)], run.workshop(name="stays")
+    run(run.engine.do(about[0], workshop.Climb(), ADA))
+    run(run.engine.erase(team, ADA))
+    settled(run)
+    assert found(run, CANARY, tmp_path) == []
+    for gone in (team, *about):
+        with pytest.raises(errors.NotFound):
+            run(run.engine.view(gone, ADA))
+    assert run(run.engine.view(elsewhere, ADA)).view["name"] == "stays"
+    assert {wake[0] for wake in run.woken.wakes[-3:]} == {team, *about}
+
+
+def test_nothing_is_erased_when_the_session_itself_may_not_be(run: Bench) -> None:
+    team = run.team()
+    run(run.engine.do(team, workshop.Join(grantee=BOB.id, role="member"), ADA))
+    about = run.workshop(team=team)
+    with pytest.raises(errors.NotAllowed):
+        run(run.engine.erase(team, BOB))
+    assert run(run.engine.view(about, ADA)).view["state"] == "open"
+
+
 def test_an_id_is_never_used_again_but_a_key_is_free(run: Bench) -> None:
     session = run.workshop(id="once", key="knots")
     run(run.engine.erase(session, ADA))

@@ -59,6 +59,27 @@ def test_a_started_worker_is_told_of_work_and_of_a_cancel(hall: Hall) -> None:
     assert hall.steps(session) == []
 
 
+def test_a_job_tells_the_sessions_about_its_own(hall: Hall) -> None:
+    told: list[object] = []
+
+    def tell(room: Workroom) -> None:
+        for id in room.about("workshop"):
+            told.append(room.tell(id, Step(number=7)).id)
+        for refused in (elsewhere, "nowhere"):
+            with pytest.raises(errors.NotFound):
+                room.tell(refused, Step(number=7))
+        told.append(room.about("team"))
+
+    elsewhere = hall.run.workshop()
+    worker = hall.worker(climb=tell)
+    session = hall.asked(Climb())
+    about = [hall.run.workshop(team=session) for _ in range(2)]
+    worker.tick()
+    assert hall.ends(session).state == "done"
+    assert told == [*sorted(about, key=told.index), []]
+    assert [hall.steps(id) for id in (*about, elsewhere, session)] == [[7], [7], [], []]
+
+
 def test_a_cancel_from_elsewhere_is_noticed_when_the_lease_is_renewed(hall: Hall) -> None:
     cancelled: list[bool] = []
     entered = hall.hold()

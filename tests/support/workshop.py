@@ -479,8 +479,10 @@ def kind(
     work: Mapping[str, Work] | None = None,
     around: Mapping[str, Callable[..., AbstractContextManager[None]]] | None = None,
     interrupts: bool = True,
+    follows: bool = False,
 ) -> Kind:
-    """The workshop, with other work to do, another `around`, or without a word for work that cannot go on."""
+    """The workshop, with other work to do, another `around`, without a word for work that cannot go on, or erased
+    with its subject."""
     return Kind(
         "workshop",
         LIFECYCLE,
@@ -496,6 +498,7 @@ def kind(
         work={"climb": climb, "draft": draft, **(work or {})},
         interrupted={"draft": interrupted} if interrupts else {},
         inherits=True,
+        erased_with_subject=follows,
         minting=frozenset({"mint"}),
         label="Workshop",
         title=lambda session: str(session.data.get("name", session.id)),

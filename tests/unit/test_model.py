@@ -298,3 +298,13 @@ def test_weights_installed_while_running_are_found_and_nothing_is_loaded(tmp_pat
     assert models.configured
     assert models.describe()["default"] == models.get().name == "SmolLM2-135M-Instruct"
     models.close()
+
+
+def test_the_mock_always_says_the_same_and_keeps_to_a_schema() -> None:
+    models = Models(Settings(model="mock"))
+    assert models.describe()["kind"] == "mock"
+    reply, pieces = ask(models.get(), "anything")
+    assert reply.text == "I understand how you feel. Let me help you work through this."
+    assert len(pieces) == 12
+    schema = {"type": "object", "properties": {"a": {"examples": ["given"]}}, "required": ["a"]}
+    assert models.get().ask([], max_tokens=100, schema=schema).text == '{"a": "given"}'
