@@ -28,7 +28,7 @@ from sitting import bundle
 from sitting.apps.interview.app import APP
 from sitting.config import Settings
 from sitting.core.actor import Actor
-from sitting.installation import Installation
+from sitting.installation import App, Installation
 from sitting.store import journal, sessions
 from sitting.store.transaction import Tx
 from tests.support.process import Program
@@ -135,10 +135,10 @@ def faults(history: Sequence[Acknowledged], found: Found) -> list[str]:
     return wrong
 
 
-def read(data: Path, account: str) -> Found:
+def read(settings: Settings, app: App, account: str) -> Found:
     """Everything that is stored, as a process reads it that has never seen the servers."""
     found = Found()
-    with Installation(Settings(data=data, model="none"), apps=(APP,)) as installation:
+    with Installation(settings, apps=(app,)) as installation:
         owner = Actor(account, "default", frozenset({"member"}))
 
         def marks(tx: Tx, *, id: str) -> None:
@@ -196,7 +196,7 @@ def test_what_was_acknowledged_survives_kill_9_once(
         one_life(tmp_path, clients, first, seconds=dice.uniform(0.05, 0.4))
         assert not [text for client in clients for text in client.refused]
     history = [done for client in clients for done in client.history]
-    found = read(tmp_path, account[0])
+    found = read(Settings(data=tmp_path, model="none"), APP, account[0])
     unknown = {client.pending.mark for client in clients if client.pending is not None}
     asked = {done.asked.mark for done in history} | unknown
     print(
