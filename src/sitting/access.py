@@ -66,6 +66,7 @@ class Access:
         self._csrf_key = secret("csrf")
         self._passwords = Passwords(clock, hasher=hasher)
         self._local: Actor | None = None
+        self.on_taken: Callable[[], None] = lambda: None
 
     def close(self) -> None:
         """Finish the passwords at hand. The store must still be open."""
@@ -74,6 +75,11 @@ class Access:
     def epoch(self) -> Future[int]:
         """A number that goes up with every proof taken away."""
         return self._store.read(lambda tx: installed.number(tx, installed.ACCESS))
+
+    def _taken(self, tx: Tx) -> None:
+        """A proof is taken away: whoever has been let in with it is asked again, here and elsewhere."""
+        installed.add(tx, installed.ACCESS)
+        tx.after_commit(lambda: self.on_taken())
 
     # The person at the machine
 
@@ -172,7 +178,7 @@ class Access:
         def end(tx: Tx) -> None:
             self._account(tx, account)
             people.drop_sign_ins(tx, account)
-            installed.add(tx, installed.ACCESS)
+            self._taken(tx)
 
         return self._store.write(end)
 
@@ -256,7 +262,7 @@ class Access:
             if not people.has_space(tx, space):
                 raise errors.NotFound("Space not found")
             people.set_roles(tx, space, account, _roles(wanted) if wanted else ())
-            installed.add(tx, installed.ACCESS)
+            self._taken(tx)
 
         return self._store.write(change)
 
@@ -267,7 +273,7 @@ class Access:
             self._account(tx, account)
             people.set_disabled(tx, account, self._clock.now())
             people.drop_sign_ins(tx, account)
-            installed.add(tx, installed.ACCESS)
+            self._taken(tx)
 
         return self._store.write(change)
 
@@ -332,7 +338,7 @@ class Access:
         def end(tx: Tx) -> None:
             if not people.drop_token(tx, id, account=account):
                 raise errors.NotFound("Token not found")
-            installed.add(tx, installed.ACCESS)
+            self._taken(tx)
 
         return self._store.write(end)
 
@@ -395,7 +401,7 @@ class Access:
             raise errors.Invalid.field("email", "A password needs an e-mail address to sign in with.")
         people.set_password(tx, account.id, hashed)
         people.drop_sign_ins(tx, account.id)
-        installed.add(tx, installed.ACCESS)
+        self._taken(tx)
 
     def _open(self, tx: Tx, account: str, space: str, previous: str | None) -> str:
         """A new sign-in, in the place of the one the browser came with."""
@@ -412,7 +418,7 @@ class Access:
 
     def _end(self, tx: Tx, cookie: str) -> None:
         if people.drop_sign_in(tx, _digest(cookie)):
-            installed.add(tx, installed.ACCESS)
+            self._taken(tx)
 
     def _add_link(self, tx: Tx, account: str, space: str, seconds: int) -> str:
         now = self._clock.now()

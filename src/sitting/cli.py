@@ -42,6 +42,7 @@ app.add_typer(model, name="model")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data directory (SITTING_DATA).")]
 Database = Annotated[str | None, typer.Option("--database", help="Database address (SITTING_DATABASE).")]
+Hints = Annotated[str | None, typer.Option("--hints", help="How processes wake each other (SITTING_HINTS).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Id = Annotated[str, typer.Argument(help="Id of a session.")]
 
@@ -79,12 +80,13 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one (SITTING_PORT).")] = None,
     data: Data = None,
     database: Database = None,
+    hints: Hints = None,
 ) -> None:
     """Run the server; on a first start, print a link that signs you in."""
     from .web import create_app
     from .web.server import serve as run
 
-    with opened(data, database, host=host, port=port) as installation:
+    with opened(data, database, host=host, port=port, hints=hints) as installation:
         link = installation.access.first_run()
 
         def ready(url: str) -> None:
@@ -100,15 +102,18 @@ def serve(
 
 
 @app.command()
-def worker(data: Data = None, database: Database = None) -> None:
+def worker(data: Data = None, database: Database = None, hints: Hints = None) -> None:
     """Run jobs and deadlines apart from the web server, until SIGTERM."""
     import signal
     import threading
 
+    from . import logs
+
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with opened(data, database) as installation:
+    with opened(data, database, hints=hints) as installation:
+        logs.configure(installation.settings.log_level)
         installation.worker.start()
         print("The worker is ready.", flush=True)
         stopped.wait()

@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     database: str = Field(
         "", description="Database address: empty for SQLite in the data directory, or postgresql://user@host/name."
     )
+    hints: str = Field(
+        "",
+        description="How processes wake each other: empty (NOTIFY where the database is PostgreSQL), none, nats://host, "
+        "or a direct postgresql:// address where the database's goes through a transaction pooler.",
+    )
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the server listens on; 0 takes a free one.")
     base_url: str = Field(

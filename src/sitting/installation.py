@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from . import errors, secret
+from . import errors, hints, secret
 from .access import Access
 from .applications import names as found_names
 from .clock import Clock, SystemClock
@@ -97,15 +97,22 @@ class Installation:
             raise
         self.models = models if models is not None else Models(settings)
         self.access = Access(self.store, clock=self.clock, secret=self.secret.derive)
-        self.live = Live(lambda ids: self.store.read(lambda tx: sessions.heads(tx, ids)), self.access.epoch)
+        self.hints = hints.connect(settings)
+        self.live = Live(
+            lambda ids: self.store.read(lambda tx: sessions.heads(tx, ids)), self.access.epoch, hints=self.hints
+        )
+        self.access.on_taken = self.live.access_taken
         self.engine = Engine(
             self.store, self.kinds, clock=self.clock, wakes=self.live, epoch=self.epoch, installed=self._installed()
         )
+        # Until a worker starts here, whoever works is elsewhere.
+        self.engine.on_work(lambda: self.hints.publish(hints.WORK))
+        self.engine.on_cancel(lambda job: self.hints.publish(hints.CANCEL + job))
 
     @cached_property
     def worker(self) -> Worker:
         """The worker of this process; started by who serves or works."""
-        return Worker(self.engine, models=self.models)
+        return Worker(self.engine, models=self.models, hints=self.hints)
 
     @cached_property
     def signing_key(self) -> Ed25519PrivateKey:
@@ -121,6 +128,7 @@ class Installation:
         if "worker" in self.__dict__:
             self.worker.stop()
         self.engine.close()
+        self.hints.close()
         self.access.close()
         self.models.close()
         self.store.close()

@@ -17,22 +17,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
+from . import hints as carriers
+from .hints import Hints
+
 log = structlog.get_logger("sitting.live")
 HEADS_AT_ONCE = 1000
-
-
-class Hints(Protocol):
-    """Carries wakes between processes, at most once. Losing one is allowed, blocking the publisher is not."""
-
-    def publish(self, session: str) -> None:
-        """Tell the other processes that this session has moved."""
-
-    def subscribe(self, callback: Callable[[str], None]) -> None:
-        """Call back, on any thread, with each session another process has published; `""` after a reconnect."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +52,7 @@ class Live:
     ) -> None:
         self._heads = heads
         self._epoch = epoch
-        self._hints = hints
+        self._hints = hints or carriers.Silent()
         self._every = every
         self._topics: dict[str, Topic] = {}
         self._lock = threading.Lock()
@@ -70,22 +62,24 @@ class Live:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._access = -1
         self.access = 0
-        if hints is not None:
-            hints.subscribe(self._foreign)
 
     def wake(self, session: str, seq: int, version: int) -> None:
         """A session has moved, and that is committed. From any thread; never blocks."""
         self._hint(session, seq, version)
-        if self._hints is not None:
-            self._hints.publish(session)
+        self._hints.publish(carriers.SESSION + session)
 
     def wake_text(self, session: str) -> None:
         """A turn of this session has written, and that is committed. From any thread; never blocks."""
         self.wake(session, -1, -1)
 
     def wake_all(self) -> None:
-        """Somebody's access was taken away: every follower proves itself anew. From any thread; never blocks."""
+        """Every follower here proves itself anew and looks. From any thread; never blocks."""
         self._hint("", 0, 0)
+
+    def access_taken(self) -> None:
+        """Somebody's access was taken away: followers prove themselves anew, on every node. From any thread."""
+        self.wake_all()
+        self._hints.publish(carriers.LOOK)
 
     @contextmanager
     def follow(self, session: str, actor: str = "") -> Iterator[Topic]:
@@ -129,6 +123,7 @@ class Live:
     async def serving(self) -> AsyncIterator[None]:
         """Wakes arrive on the running loop, and the sweep runs, until this ends."""
         self._loop = asyncio.get_running_loop()
+        self._hints.subscribe(self._foreign)
         sweeper = self._loop.create_task(self._sweeps())
         try:
             yield
@@ -138,8 +133,12 @@ class Live:
             sweeper.cancel()
             await asyncio.gather(sweeper, return_exceptions=True)
 
-    def _foreign(self, session: str) -> None:
-        self._hint(session, -1, -1)
+    def _foreign(self, hint: str) -> None:
+        """What another process says: a session has moved, or anything may have."""
+        if hint == carriers.LOOK:
+            self.wake_all()
+        elif hint.startswith(carriers.SESSION):
+            self._hint(hint.removeprefix(carriers.SESSION), -1, -1)
 
     def _hint(self, session: str, seq: int, version: int) -> None:
         # Whoever attaches after this look reads after the commit this hint is about.

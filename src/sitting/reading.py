@@ -111,7 +111,11 @@ class Journal:
 
 @dataclass(frozen=True)
 class Where:
-    """Which sessions to list. `q` is looked for in what the kind offers for search."""
+    """Which sessions to list. `q` is looked for in what the kind offers for search.
+
+    `having` names elements as (collection, id), all of which a session must have; `since` and `until` bound when it was
+    made, both ends included.
+    """
 
     state: str = ""
     q: str = ""
@@ -119,6 +123,9 @@ class Where:
     limit: int = 50
     offset: int = 0
     mine: bool = False
+    having: tuple[tuple[str, str], ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -266,7 +273,7 @@ def text(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str, *, af
     """A turn's text from an offset: from its rows while it runs, from its last event afterwards."""
     job = _heard(tx, kind, held, actor, role, id)
     written = texts.read(tx, held.session.id, id) if job.is_active else _final_text(tx, kind, held.session.id, job)
-    if after > len(written) and not job.is_active:
+    if after > len(written):
         raise errors.InvalidCursor()
     return TextPage(after, written[after:], not job.is_active, RUNNING if job.is_active else job.state, job.end_seq)
 
@@ -296,6 +303,9 @@ def wanted(kind: Kind, actor: Actor, where: Where, now: datetime) -> sessions.Wa
         subject=strict.text(where.subject, "subject"),
         limit=where.limit,
         offset=where.offset,
+        having=tuple((collection, strict.text(id, collection)) for collection, id in where.having),
+        since=where.since,
+        until=where.until,
     )
 
 

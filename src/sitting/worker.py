@@ -18,11 +18,13 @@ from typing import Any
 import structlog
 
 from . import errors
+from . import hints as carriers
 from .core.actor import WORKER
 from .core.event import Event
 from .core.kind import Command, Kind
 from .core.session import Session
 from .engine import Engine, Lease
+from .hints import Hints
 from .store import jobs, journal, sessions, texts
 from .store.jobs import Job
 
@@ -147,8 +149,17 @@ class Room:
 class Worker:
     """Runs the jobs of one engine's kinds, a few at once, and the deadlines of all its sessions."""
 
-    def __init__(self, engine: Engine, *, models: Any, threads: int = 8, renew_seconds: float = RENEW_SECONDS) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        models: Any,
+        hints: Hints | None = None,
+        threads: int = 8,
+        renew_seconds: float = RENEW_SECONDS,
+    ) -> None:
         self._engine = engine
+        self._hints = hints or carriers.Silent()
         self._renew_seconds = renew_seconds
         self._models = models
         self._threads = threads
@@ -167,7 +178,8 @@ class Worker:
     def start(self) -> None:
         """Begin, and look at once for what was left behind."""
         self._engine.on_work(self._news.set)
-        self._engine.on_cancel(self._cancel)
+        self._engine.on_cancel(self._cancelled)
+        self._hints.subscribe(self._hear)
         for thread in self._running:
             thread.start()
 
@@ -339,11 +351,24 @@ class Worker:
         except errors.Fault as fault:
             log.warning("leases could not be let go; they will run out", code=fault.code)
 
-    def _cancel(self, job: str) -> None:
+    def _cancelled(self, job: str) -> None:
+        """A job was cancelled through this process; it may run in another."""
+        if not self._stop(job):
+            self._hints.publish(carriers.CANCEL + job)
+
+    def _hear(self, hint: str) -> None:
+        if hint in (carriers.WORK, carriers.LOOK):
+            self._news.set()
+        elif hint.startswith(carriers.CANCEL):
+            self._stop(hint.removeprefix(carriers.CANCEL))
+
+    def _stop(self, job: str) -> bool:
+        """Ask a job to end soon; whether it runs here."""
         with self._lock:
             room = self._rooms.get(job)
         if room is not None:
             room.stop()
+        return room is not None
 
     def _open_rooms(self) -> list[Room]:
         with self._lock:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, literal, or_, select, update
 
 from .. import errors
 from ..core.event import from_text, to_text
@@ -271,7 +271,10 @@ def heads(tx: Tx, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which sessions a list shows. `everything` skips the question whether `grantee` has a grant."""
+    """Which sessions a list shows. `everything` skips the question whether `grantee` has a grant.
+
+    `having` are elements (collection, id) that a session must all have; `since` and `until` bound its creation.
+    """
 
     kind: str
     space: str
@@ -284,6 +287,9 @@ class Wanted:
     subject: str = ""
     limit: int = 50
     offset: int = 0
+    having: tuple[tuple[str, str], ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def listed(tx: Tx, wanted: Wanted) -> tuple[list[str], int]:
@@ -304,6 +310,14 @@ def listed(tx: Tx, wanted: Wanted) -> tuple[list[str], int]:
         conditions.append(sessions.c.subject == wanted.subject)
     if wanted.q:
         conditions.append(sessions.c.search.contains(wanted.q.casefold(), autoescape=True))
+    if wanted.since is not None:
+        conditions.append(sessions.c.created_at >= _at_or_after(wanted.since))
+    if wanted.until is not None:
+        conditions.append(sessions.c.created_at <= to_text(wanted.until))
+    for collection, id in wanted.having:
+        conditions.append(
+            exists().where(items.c.session == sessions.c.id, items.c.collection == collection, items.c.id == id)
+        )
     where = and_(*conditions)
     total = tx.one(select(func.count()).select_from(sessions).where(where))
     rows = tx.all(
@@ -392,6 +406,11 @@ def erase(tx: Tx, id: str, *, version: int, now: datetime) -> None:
     )
     tx.run(delete(items).where(items.c.session == id))
     tx.run(delete(grants).where(grants.c.session == id))
+
+
+def _at_or_after(at: datetime) -> str:
+    """The first stored time that is not before `at`: the store keeps milliseconds."""
+    return to_text(at + timedelta(microseconds=-at.microsecond % 1000))
 
 
 def _data(session: Session) -> str:

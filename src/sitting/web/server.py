@@ -23,9 +23,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .. import errors
+from .. import errors, logs
 from ..config import Settings
-from . import logs
 
 log = structlog.get_logger("sitting.server")
 MAX_HEAD_BYTES = 64 * 1024

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -36,7 +36,26 @@ log = structlog.get_logger("sitting.live")
 FIRST_PAGE = 100
 PAGE = 200
 NO_HEADERS: Mapping[str, str] = {}
-More = Callable[[int], Awaitable[Mapping[str, Any]]]
+
+
+class TurnFrames:
+    """How a turn's stream is written. An application may write its own frames around the same text."""
+
+    def opening(self, turn: str, off: int) -> bytes:
+        """The first block, sent before anything is waited for."""
+        return frames.opening(f"{turn}.{off}", f"turn={turn}")
+
+    def tokens(self, turn: str, off: int, text: str) -> bytes:
+        """What was written since `off`, which is never empty."""
+        return frames.frame({"content": text}, event="token", id=f"{turn}.{off + len(text)}")
+
+    async def ended(self, turn: str, page: TextPage) -> bytes:
+        """The last frames: how the turn ended, and where its last event is."""
+        data = {"turn": turn, "status": page.status, "seq": page.seq}
+        return frames.frame(data, event="done", id=f"{turn}.{frames.END}")
+
+
+USUAL_FRAMES = TurnFrames()
 
 
 class EventStream(Response):
@@ -302,24 +321,21 @@ class TurnStream(EventStream):
         after: int,
         *,
         headers: Mapping[str, str] = NO_HEADERS,
-        more: More | None = None,
+        written: TurnFrames = USUAL_FRAMES,
     ) -> None:
         super().__init__(request, session, who, headers=headers)
-        self.turn, self.off, self.more = turn, after, more
+        self.turn, self.off, self.written = turn, after, written
 
     async def run(self, out: Out, topic: Topic) -> bool:
         text = await self._read()
         await out.start(self.extra)
-        await out.write(frames.opening(f"{self.turn}.{self.off}", f"turn={self.turn}"))
+        await out.write(self.written.opening(self.turn, self.off))
         while True:
             if text.text:
+                await out.write(self.written.tokens(self.turn, self.off, text.text))
                 self.off += len(text.text)
-                await out.write(frames.frame({"content": text.text}, event="token", id=f"{self.turn}.{self.off}"))
             if text.ended:
-                data = {"turn": self.turn, "status": text.status, "seq": text.seq}
-                if self.more is not None and text.seq is not None:
-                    data.update(await self.more(text.seq))
-                await out.write(frames.frame(data, event="done", id=f"{self.turn}.{frames.END}"))
+                await out.write(await self.written.ended(self.turn, text))
                 return True
             if not await self.parked(out, topic, at_most=self.pace.text, beat=frames.HEARTBEAT):
                 return True
@@ -356,9 +372,9 @@ async def events(request: Request, session: str, who: Who = deps.actor) -> Respo
 
 
 async def turn(
-    request: Request, session: str, turn: str, who: Who = deps.actor, *, more: More | None = None
+    request: Request, session: str, turn: str, who: Who = deps.actor, *, written: TurnFrames = USUAL_FRAMES
 ) -> Response:
-    """A turn's text as it is written. `more` adds to `done`, given the position of the turn's last event."""
+    """A turn's text as it is written, from the position the reader names; 204 when that is the end."""
     after = frames.turn_cursor(request, turn)
     if after is None:
         installation = request.app.state.installation
@@ -366,7 +382,7 @@ async def turn(
         if seen.seq is None:
             raise errors.InvalidCursor()
         return Response(status_code=204)
-    return TurnStream(request, session, turn, who, after, more=more)
+    return TurnStream(request, session, turn, who, after, written=written)
 
 
 def turn_response(
@@ -376,7 +392,7 @@ def turn_response(
     who: Who = deps.actor,
     *,
     headers: Mapping[str, str] = NO_HEADERS,
-    more: More | None = None,
+    written: TurnFrames = USUAL_FRAMES,
 ) -> Response:
     """The same stream from its start, as the answer to the request that began the turn."""
-    return TurnStream(request, session, turn, who, 0, headers=headers, more=more)
+    return TurnStream(request, session, turn, who, 0, headers=headers, written=written)
