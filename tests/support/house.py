@@ -18,7 +18,7 @@ from pathlib import Path
 FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"errors": ("errors",)},
     {"config": ("config",), "clock": ("clock",), "applications": ("applications",)},
-    {"secret": ("secret",), "passwords": ("passwords",)},
+    {"secret": ("secret",), "passwords": ("passwords",), "hints": ("hints",), "logs": ("logs",)},
     {"core": ("core",)},
     {
         "store": ("store",),
@@ -55,7 +55,7 @@ KEPT_IN: dict[str, tuple[str, ...]] = {
     "pysqlite3": ("store",),
     "fastapi": AT_THE_EDGE,
     "starlette": AT_THE_EDGE,
-    "asyncio": ("live.py", *AT_THE_EDGE),
+    "asyncio": ("live.py", "hints.py", *AT_THE_EDGE),
     "anyio": ("live.py", *AT_THE_EDGE),
 }
 OUTSIDE_WORLD = set(

@@ -209,21 +209,26 @@ def test_hints_travel_both_ways() -> None:
         def publish(self, session: str) -> None:
             self.published.append(session)
 
-        def subscribe(self, callback: Callable[[str], None]) -> None:
-            self.callback = callback
+        def subscribe(self, hear: Callable[[str], None]) -> None:
+            self.callback = hear
+
+        def close(self) -> None:
+            self.published.append("closed")
 
     async def scene() -> None:
         heads, hints = Heads(), Between()
         live = Live(heads.heads, hints=hints, every=60)
         async with live.serving():
             with live.follow("s") as topic:
-                hints.callback("s")
+                hints.callback("session:s")
                 assert await live.wait(topic, 0, 5)
-                hints.callback("")
+                hints.callback("work")
+                hints.callback("look")
                 assert await live.wait(topic, 1, 5)
+                assert topic.tick == 2
             live.wake("unfollowed", 1, 1)
             live.wake_text("unfollowed")
-        assert hints.published == ["unfollowed", "unfollowed"]
+        assert hints.published == ["session:unfollowed", "session:unfollowed"]
 
     asyncio.run(scene())
 
