@@ -1,14 +1,14 @@
-"""python -m bench [appends|edge]: every figure, or those of one file."""
+"""python -m bench [appends|edge|nodes|facilitation|solve]: every figure, or those of one file."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
-from bench import appends, edge
 from bench.measure import table
 
-PARTS = {"appends": appends.rows, "edge": edge.rows}
+PARTS = ("appends", "edge", "nodes", "facilitation", "solve")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:
-        print(f"{name}\n{table(PARTS[name]())}\n", flush=True)
+        print(f"{name}\n{table(list(import_module(f'bench.{name}').rows()))}\n", flush=True)

@@ -10,6 +10,7 @@ been missed).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import threading
 from collections.abc import Callable, Iterable
@@ -27,6 +28,7 @@ CANCEL = "cancel:"
 CHANNEL = "sitting"
 AGAIN_SECONDS = 1.0  # after a fault, and how long the end of a process may wait for its last hints
 GLANCE_SECONDS = 0.25
+PAUSE_SECONDS = 0.002  # between two sendings, for what comes meanwhile to go together
 _MAX_BYTES = 7500  # PostgreSQL takes 7999 in one notification
 
 log = structlog.get_logger("sitting.hints")
@@ -74,9 +76,11 @@ class _Carrier:
         with self._news:
             if self._closed:
                 return
+            fresh = not self._waiting
             self._waiting[hint] = None
             self._begin("hints-send", self._sends)
-            self._news.notify()
+            if fresh:
+                self._wake()
 
     def subscribe(self, hear: Hear) -> None:
         with self._news:
@@ -107,11 +111,9 @@ class _Carrier:
             for hear in self._hearing:
                 hear(hint)
 
-    def take(self, seconds: float) -> list[str]:
-        """What waits to be sent, as payloads; waits that long for something."""
+    def take(self) -> list[str]:
+        """What waits to be sent, as payloads."""
         with self._news:
-            if not self._waiting and not self._closed:
-                self._news.wait(seconds)
             hints, self._waiting = list(self._waiting), {}
         payloads, size = [[self.name]] if hints else [], 0
         for hint in hints:
@@ -122,10 +124,14 @@ class _Carrier:
             payloads[-1].append(hint)
         return ["\n".join(payload) for payload in payloads]
 
-    def wait(self, seconds: float) -> None:
-        """Wait, or less when this ends."""
+    def wait(self, seconds: float, *, news: bool = False) -> None:
+        """Wait, or less when this ends; with `news`, or until there is something to send."""
         with self._news:
-            self._news.wait_for(lambda: self._closed, seconds)
+            self._news.wait_for(lambda: self._closed or (news and bool(self._waiting)), seconds)
+
+    def _wake(self) -> None:
+        """There is something to send. Called under the lock."""
+        self._news.notify_all()
 
     def _begin(self, name: str, run: Callable[[], None]) -> None:
         if all(thread.name != name for thread in self._threads):
@@ -149,7 +155,7 @@ class _Carrier:
                 if not quiet and not self._closed:
                     log.warning(f"hints cannot be {what}; the sweep does without", error=type(error).__name__)
                 quiet = True
-                self.take(0)
+                self.take()
                 self.wait(AGAIN_SECONDS)
 
 
@@ -165,9 +171,11 @@ class Notify(_Carrier):
 
     def _send(self) -> None:
         with self._connected() as connection:
-            while (payloads := self.take(GLANCE_SECONDS)) or not self.closed:
+            while (payloads := self.take()) or not self.closed:
                 if payloads:
                     connection.execute("SELECT pg_notify(%s, p) FROM unnest(%s::text[]) p", (CHANNEL, payloads))
+                    self.wait(PAUSE_SECONDS)
+                self.wait(GLANCE_SECONDS, news=True)
 
     def _hears(self) -> None:
         self._tried("heard", self._hear)
@@ -193,20 +201,38 @@ class Nats(_Carrier):
         super().__init__()
         self._url = url
         self._subject = subject
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._fresh = asyncio.Event()
+
+    def _wake(self) -> None:
+        super()._wake()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._fresh.set)
 
     def _sends(self) -> None:
         self._tried("sent", lambda: asyncio.run(self._send()))
 
     async def _send(self) -> None:
         client = await self._connected()
+        self._fresh = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         try:
-            while (payloads := await asyncio.to_thread(self.take, GLANCE_SECONDS)) or not self.closed:
+            while (payloads := self.take()) or not self.closed:
                 for payload in payloads:
                     await client.publish(self._subject, payload.encode())
-                if payloads:
-                    await client.flush(AGAIN_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS if payloads else 0)
+                if not payloads:
+                    await self._news_or_glance()
+            await client.flush(AGAIN_SECONDS)
         finally:
+            with self._news:
+                self._loop = None
             await client.close()
+
+    async def _news_or_glance(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._fresh.wait(), GLANCE_SECONDS)
+        self._fresh.clear()
 
     def _hears(self) -> None:
         self._tried("heard", lambda: asyncio.run(self._hear()))

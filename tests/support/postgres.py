@@ -69,6 +69,10 @@ class PostgresServer:
         """The address of a database, as libpq and Sitting's settings understand it."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
+    def program(self, name: str) -> str:
+        """The path of one of PostgreSQL's own programs."""
+        return str(self._programs / name)
+
     def start(self) -> None:
         """Start, or start again after `stop` or `kill` on the same port, and return when connections are accepted."""
         for remaining in (2, 1, 0):

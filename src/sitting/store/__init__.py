@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from .. import errors
 from . import dialect
@@ -44,7 +44,10 @@ class Store:
     def __init__(self, url: str, *, readers: int = 3, writers: int = 8) -> None:
         self.engine: Engine = dialect.connect(url, readers=readers, writers=writers)
         self.is_sqlite = dialect.is_sqlite(self.engine)
+        self._begin_read, self._begin_write = dialect.begin_read(self.engine), dialect.begin_write(self.engine)
         self._reading = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
+        self._own = threading.local()
+        self._connections: list[Connection] = []
         self._closed = False
         self._door = threading.Lock()  # so that nothing enters behind the one who closes, and waits for ever
         if self.is_sqlite:
@@ -88,6 +91,8 @@ class Store:
         else:
             self._writing.shutdown(wait=True)
         self._reading.shutdown(wait=True)
+        for connection in self._connections:
+            connection.close()
         self.engine.dispose()
 
     def truncate_log(self) -> None:
@@ -98,13 +103,11 @@ class Store:
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
         try:
-            with self.engine.connect() as connection:
-                driver = _driver(connection)
-                driver.execute(dialect.begin_read(self.engine))
-                try:
-                    return fn(Tx(driver, self.engine.dialect, locks=False))
-                finally:
-                    _roll_back(driver)
+            driver = self._begun(self._begin_read)
+            try:
+                return fn(Tx(driver, self.engine.dialect, locks=False))
+            finally:
+                self._roll_back(driver)
         except errors.SittingError:
             raise
         except Exception as error:
@@ -116,16 +119,14 @@ class Store:
         while True:
             attempt += 1
             try:
-                with self.engine.connect() as connection:
-                    driver = _driver(connection)
-                    tx = Tx(driver, self.engine.dialect, locks=True)
-                    driver.execute(dialect.begin_write(self.engine))
-                    try:
-                        result = fn(tx)
-                        dialect.commit(driver)
-                    except BaseException:
-                        _roll_back(driver)
-                        raise
+                driver = self._begun(self._begin_write)
+                tx = Tx(driver, self.engine.dialect, locks=True)
+                try:
+                    result = fn(tx)
+                    dialect.commit(driver)
+                except BaseException:
+                    self._roll_back(driver)
+                    raise
                 tx.committed()
                 if isinstance(result, errors.Refusal):
                     raise result
@@ -136,6 +137,36 @@ class Store:
                 original = _original(error)
                 if not dialect.again(original) or attempt == ATTEMPTS:
                     raise dialect.translated(original) from error
+
+    def _begun(self, begin: str) -> Driver:
+        """This thread's own connection with a transaction begun. One that was cut meanwhile is replaced, once."""
+        while True:
+            connection: Connection | None = getattr(self._own, "connection", None)
+            is_old = connection is not None
+            if connection is None:
+                connection = self._own.connection = self.engine.connect()
+                self._connections.append(connection)
+            driver = _driver(connection)
+            try:
+                driver.execute(begin)
+                return driver
+            except Exception:
+                self._discard()
+                if not is_old:
+                    raise
+
+    def _discard(self) -> None:
+        """Let go of this thread's connection; nobody knows what state it is in."""
+        connection: Connection = self._own.connection
+        del self._own.connection
+        self._connections.remove(connection)
+        connection.invalidate()
+        connection.close()
+
+    def _roll_back(self, driver: Driver) -> None:
+        """End a transaction that failed; a connection that cannot even do that is not used again."""
+        if not _rolled_back(driver):
+            self._discard()
 
     def _write_in_groups(self) -> None:
         """SQLite: the writer thread."""
@@ -189,7 +220,7 @@ class Store:
             driver.execute("COMMIT")
             self._commit_seconds = time.perf_counter() - start
         except BaseException:
-            _roll_back(driver)
+            _rolled_back(driver)
             raise
         tx.committed()
 
@@ -217,12 +248,13 @@ def _driver(connection: Any) -> Driver:
     return driver
 
 
-def _roll_back(driver: Driver) -> None:
-    """End a transaction that failed; a connection that is gone has ended it already."""
+def _rolled_back(driver: Driver) -> bool:
+    """End a transaction that failed. A connection that is gone has ended it already; False then."""
     try:
         driver.execute("ROLLBACK")
     except Exception:
-        return
+        return False
+    return True
 
 
 def _original(error: Exception) -> Exception:

@@ -65,7 +65,6 @@ def connect(url: str, *, readers: int, writers: int) -> Engine:
             max_overflow=2,
             isolation_level="AUTOCOMMIT",
             connect_args={"prepare_threshold": None, "connect_timeout": 10},
-            pool_pre_ping=True,
         )
     raise errors.Misuse("SITTING_DATABASE must be empty, sqlite:///PATH or postgresql://user@host/name.")
 
