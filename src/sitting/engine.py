@@ -12,10 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar
 
-from . import errors, reading
+from . import errors, reading, tracing
 from .clock import Clock
 from .core import chain
 from .core.actor import GUEST, MEMBER, SYSTEM, WORKER, Actor
@@ -161,7 +160,7 @@ class Engine:
                 self._writing.end_job(tx, kind, done.session, lease.job, jobs.DONE, done.events)
             return done
 
-        return self.store.write(lambda tx: self._after_due(tx, lease.session, command_in))
+        return self._stored(command, lambda tx: self._after_due(tx, lease.session, command_in))
 
     def write_text(self, lease: Lease, *, off: int, text: str) -> Future[None]:
         """Append to what a turn has written, at an offset in code points. Raises LeaseLost."""
@@ -361,14 +360,17 @@ class Engine:
         )
         around = next(matching, None)
         if around is None:
-            return self.store.write(write)
+            return self._stored(command, write)
 
         def outside() -> Done:
             with around(self.installed, command):
-                done: Done = self.store.write(write).result()
+                done: Done = self._stored(command, write).result()
                 return done
 
         return self._outside.submit(outside)
+
+    def _stored(self, command: Command, write: Callable[[Tx], Any]) -> Future[Any]:
+        return tracing.around(f"command {command.verb}", write, self.store.write, verb=command.verb)
 
     def _after_due(self, tx: Tx, id: str, then: Callable[[Tx, Kind, Held, datetime], T]) -> T | errors.Refusal:
         """Fire what is due, then the rest. When the clock did something, its refusal is returned, not raised."""

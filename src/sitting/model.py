@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from . import errors
+from . import errors, tracing
 from .config import Settings
 from .endpoint_model import Address, Chunk, Exchange, Wish
 from .local_model import NAME as LOCAL_NAME
@@ -178,20 +178,21 @@ class _Answer:
         return Reply("".join(self._pieces), self._model, self._usage[0], self._usage[1], finish)
 
 
-class Endpoint:
-    """A model behind an OpenAI-compatible endpoint."""
+@dataclass(frozen=True)
+class _Asked:
+    """What a model is asked, and within which bounds."""
 
-    def __init__(self, name: str, window: int, where: Callable[[], Address]) -> None:
-        self.name = name
-        self.window = window
-        self._where = where
-        self._refused: set[str] = set()
-        self._lock = threading.Lock()
-        self._exchanges: set[Exchange] = set()
-        self._closed = False
+    messages: Sequence[Message]
+    max_tokens: int
+    temperature: float
+    schema: Mapping[str, Any] | None
+    timeout_seconds: float
 
-    def count(self, text: str) -> int:
-        return count_bytes(text)
+
+class _Asking:
+    """`ask`, the same for every model; how an answer comes about is each one's own."""
+
+    name: str
 
     def ask(
         self,
@@ -206,24 +207,56 @@ class Endpoint:
     ) -> Reply:
         patience = _Patience(cancelled, timeout_seconds)
         answer = _Answer(self.name, max_tokens, on_text)
-        said = [{"role": each.role, "content": each.content} for each in messages]
-        wish = Wish(self.name, said, max_tokens, temperature, schema, timeout_seconds)
-        with self._exchanging(wish) as exchange:
+        asked = _Asked(messages, max_tokens, temperature, schema, timeout_seconds)
+        with tracing.span(
+            f"chat {self.name}", kind=tracing.SpanKind.CLIENT, gen_ai__operation__name="chat",
+            gen_ai__request__model=self.name, gen_ai__request__max_tokens=max_tokens,
+        ) as opened:  # fmt: skip
             try:
-                while not answer.full:
-                    patience.check()
-                    try:
-                        heard = exchange.heard.get(timeout=max(0.0, min(GLANCE_SECONDS, patience.left_seconds)))
-                    except queue.Empty:
-                        continue
-                    if heard is None:
-                        return answer.reply("length" if answer.finish == "length" else "stop")
-                    if isinstance(heard, errors.SittingError):
-                        raise heard
-                    answer.add(heard)
-                return answer.reply("length")
+                finish = self._answer(asked, patience, answer)
             except _Cancelled:
-                return answer.reply("cancelled")
+                finish = "cancelled"
+            reply = answer.reply(finish)
+            opened.set_attribute("gen_ai.usage.input_tokens", reply.input_tokens or 0)
+            opened.set_attribute("gen_ai.usage.output_tokens", reply.output_tokens or 0)
+            return reply
+
+    def _answer(self, asked: _Asked, patience: _Patience, answer: _Answer) -> str:
+        """Have it answered, piece by piece; how it ended. Raises _Cancelled and what `ask` raises."""
+        raise NotImplementedError
+
+
+class Endpoint(_Asking):
+    """A model behind an OpenAI-compatible endpoint."""
+
+    def __init__(self, name: str, window: int, where: Callable[[], Address]) -> None:
+        self.name = name
+        self.window = window
+        self._where = where
+        self._refused: set[str] = set()
+        self._lock = threading.Lock()
+        self._exchanges: set[Exchange] = set()
+        self._closed = False
+
+    def count(self, text: str) -> int:
+        return count_bytes(text)
+
+    def _answer(self, asked: _Asked, patience: _Patience, answer: _Answer) -> str:
+        said = [{"role": each.role, "content": each.content} for each in asked.messages]
+        wish = Wish(self.name, said, asked.max_tokens, asked.temperature, asked.schema, asked.timeout_seconds)
+        with self._exchanging(wish) as exchange:
+            while not answer.full:
+                patience.check()
+                try:
+                    heard = exchange.heard.get(timeout=max(0.0, min(GLANCE_SECONDS, patience.left_seconds)))
+                except queue.Empty:
+                    continue
+                if heard is None:
+                    return "length" if answer.finish == "length" else "stop"
+                if isinstance(heard, errors.SittingError):
+                    raise heard
+                answer.add(heard)
+            return "length"
 
     def close(self) -> None:
         with self._lock:
@@ -265,7 +298,7 @@ class Local(Endpoint):
         self._runtime.close()
 
 
-class Scripted:
+class Scripted(_Asking):
     """Answers by the script: a step for each call, then what it `says`; or a function from the prompt to a step.
 
     It answers in the caller's thread: when a gate says that a call waits, the pieces before have been taken.
@@ -292,32 +325,19 @@ class Scripted:
     def count(self, text: str) -> int:
         return count_bytes(text)
 
-    def ask(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.7,
-        schema: Mapping[str, Any] | None = None,
-        on_text: Callable[[str], None] = ignore,
-        cancelled: Callable[[], bool] = never,
-        timeout_seconds: float = 120.0,
-    ) -> Reply:
-        patience = _Patience(cancelled, timeout_seconds)
-        answer = _Answer(self.name, max_tokens, on_text)
-        step = self._step(messages, schema)
+    def _answer(self, asked: _Asked, patience: _Patience, answer: _Answer) -> str:
+        step = self._step(asked.messages, asked.schema)
         given = ""
-        try:
-            for place, piece in enumerate([*step.pieces, None]):
-                self._before(place, step, patience, last=piece is None)
-                if piece is None or self.count(given + piece) > max_tokens:
-                    answer.add(self._usage(step, messages, given))
-                    return answer.reply(step.finish if piece is None else "length")
-                given += piece
-                answer.add(Chunk(text=piece))
-        except _Cancelled:
-            pass
-        return answer.reply("cancelled")
+        for place, piece in enumerate(step.pieces):
+            self._before(place, step, patience)
+            if self.count(given + piece) > asked.max_tokens:
+                answer.add(self._usage(step, asked.messages, given))
+                return "length"
+            given += piece
+            answer.add(Chunk(text=piece))
+        self._before(len(step.pieces), step, patience, last=True)
+        answer.add(self._usage(step, asked.messages, given))
+        return step.finish
 
     def close(self) -> None:
         self._closed = True
@@ -335,7 +355,7 @@ class Scripted:
             step = replace(step, pieces=example(schema) if schema is not None else self._says(asked))
         return step
 
-    def _before(self, place: int, step: Step, patience: _Patience, *, last: bool) -> None:
+    def _before(self, place: int, step: Step, patience: _Patience, *, last: bool = False) -> None:
         """What happens before a piece, or before the end."""
 
         def check() -> None:

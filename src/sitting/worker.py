@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from . import errors
+from . import errors, tracing
 from . import hints as carriers
 from .core.actor import WORKER
 from .core.event import Event
@@ -297,7 +297,11 @@ class Worker:
             if job.taken_over and job.on_takeover == "interrupt":
                 self._end(kind, job, room, INTERRUPTED)
             else:
-                kind.work[job.purpose](room)
+                with tracing.span(
+                    f"job {job.purpose}", parent=job.trace, kind=tracing.SpanKind.CONSUMER, job=job.id,
+                    session=job.session, attempt=job.attempt,
+                ):  # fmt: skip
+                    kind.work[job.purpose](room)
                 if not room.ended and not room.cancelled:
                     self._engine.finish(room.lease).result()
         except errors.LeaseLost:

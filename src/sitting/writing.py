@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from . import errors, reading
+from . import errors, reading, tracing
 from .clock import Clock
 from .core import chain
 from .core.actor import CLOCK, SYSTEM, Actor
@@ -181,7 +181,7 @@ class Writing:
         for request in decision.jobs:
             if request.key in active:
                 raise errors.Conflict("This work is already under way.")
-            jobs.add(tx, session.id, request, now=milliseconds(self.clock.now()))
+            jobs.add(tx, session.id, request, now=milliseconds(self.clock.now()), trace=tracing.carried())
         if decision.jobs:
             tx.after_commit(lambda: self.on_work())
 

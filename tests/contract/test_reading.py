@@ -124,7 +124,9 @@ def test_a_turn_is_read_while_it_runs_and_when_it_has_ended(run: Bench, talk: st
     assert run.woken.texts == [talk] * 3
     page = run(run.engine.text(talk, turn, BOB, after=5))
     assert (page.off, page.text, page.ended, page.status, page.seq) == (5, "🐢 and more", False, "running", None)
-    assert run(run.engine.text(talk, turn, BOB, after=99)).text == ""
+    assert run(run.engine.text(talk, turn, BOB, after=15)).text == ""
+    with pytest.raises(errors.InvalidCursor):
+        run(run.engine.text(talk, turn, BOB, after=16))
     assert [(found.id, found.purpose) for found in run(run.engine.events(talk, BOB)).turns] == [(turn, "draft")]
     seen = run(run.engine.turn(talk, turn, ADA))
     assert (seen.id, seen.purpose, seen.status, seen.seq) == (turn, "draft", "running", None)

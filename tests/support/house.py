@@ -18,7 +18,7 @@ from pathlib import Path
 FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"errors": ("errors",)},
     {"config": ("config",), "clock": ("clock",), "applications": ("applications",)},
-    {"secret": ("secret",), "passwords": ("passwords",), "hints": ("hints",), "logs": ("logs",)},
+    {"secret": ("secret",), "passwords": ("passwords",), "hints": ("hints",), "logs": ("logs",), "tracing": ("tracing",)},
     {"core": ("core",)},
     {
         "store": ("store",),

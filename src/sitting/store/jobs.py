@@ -47,6 +47,7 @@ class Job:
     lease_until: datetime | None
     run_at: datetime
     end_seq: int | None
+    trace: str
     taken_over: bool = False
 
     @property
@@ -58,8 +59,8 @@ class Job:
         return audience.partition(":")[0] in self.audiences
 
 
-def add(tx: Tx, session: str, request: JobRequest, *, now: datetime) -> None:
-    """Queue a job, to be run at once."""
+def add(tx: Tx, session: str, request: JobRequest, *, now: datetime, trace: str = "") -> None:
+    """Queue a job, to be run at once. `trace` is the `traceparent` of who asked for it."""
     tx.run(
         insert(jobs).values(
             session=session,
@@ -77,6 +78,7 @@ def add(tx: Tx, session: str, request: JobRequest, *, now: datetime) -> None:
             run_at=to_text(now),
             created_at=to_text(now),
             end_seq=None,
+            trace=trace,
         )
     )
 
@@ -183,4 +185,5 @@ def _job(row: tuple[Any, ...]) -> Job:
         lease_until=None if known["lease_until"] is None else from_text(known["lease_until"]),
         run_at=from_text(known["run_at"]),
         end_seq=known["end_seq"],
+        trace=known["trace"],
     )

@@ -118,6 +118,7 @@ jobs = _table(
     _text("run_at"),
     _text("created_at"),
     _int("end_seq", null=True),
+    _text("trace"),
     key=("session", "id"),
 )
 ACTIVE = "state IN ('queued', 'leased')"

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
@@ -29,6 +30,8 @@ from .refusals import NoSuchPage
 from .streams import USUAL, Pace, Streams
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+# The door makes the spans: the framework's own tell whole paths, and a path may hold a credential.
+_OWN: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 _YEAR = "public, max-age=31536000, immutable"
 
 
@@ -43,6 +46,7 @@ def create_app(installation: Installation, *, pace: Pace = USUAL) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
         lifespan=_serving,
+        telemetry=_OWN,
     )
     _set_state(app, installation, modules)
     app.state.streams = Streams(installation.live, drain_seconds=installation.settings.drain_seconds, pace=pace)

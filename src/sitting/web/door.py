@@ -19,7 +19,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .. import errors
+from .. import errors, tracing
 from . import metrics
 from .errors import answer, record
 from .refusals import BadRequest, RequestTimeout, UnsupportedMedia
@@ -54,7 +54,7 @@ _TLS = (b"strict-transport-security", b"max-age=31536000")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _KEY = re.compile(rb"[!-~]{1,255}")
-_SECRET = re.compile(r"^(/(?:i|join)/)[^/]+|^(/sign-in/).+")
+_SECRET = re.compile(r"^(/(?:i|join)/)(?:(?:p|%70)/)?[^/]+|^(/sign-in/).+")  # below /join/p/ stands a personal link
 _SINGLE = frozenset(
     {b"host", b"authorization", b"content-type", b"content-length", b"idempotency-key", b"last-event-id"}
 )
@@ -92,6 +92,17 @@ class Door:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
+        if not tracing.on():
+            await self._pass(scope, receive, send)
+            return
+        parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        with tracing.span(method, parent=parent, kind=tracing.SpanKind.SERVER, http__request__method=method) as opened:
+            visit = await self._pass(scope, receive, send)
+            opened.update_name(f"{method} {visit.handler}")
+            opened.set_attribute("http.response.status_code", visit.status)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> _Visit:
         visit = _Visit(scope, receive, send, limit=self._limit, seconds=self._seconds)
         request = Request(scope, visit.receive)
         try:
@@ -106,6 +117,7 @@ class Door:
             await answer(request, error)(scope, visit.receive, visit.send)
         finally:
             visit.leave()
+        return visit
 
     def _limit_of(self, path: str) -> int:
         return next((limit for pattern, limit in self._limits if pattern.fullmatch(path)), self._limit)
@@ -215,6 +227,12 @@ class _Visit:
             message = {**message, "headers": self._headers(message.get("headers", ()))}
         await self._send(message)
 
+    @property
+    def handler(self) -> str:
+        """Which function answered, for counts and spans: a path may hold a credential."""
+        endpoint = self._scope.get("endpoint")
+        return f"{endpoint.__module__}.{endpoint.__name__}".removeprefix("sitting.") if endpoint else "none"
+
     def leave(self) -> None:
         """One line when the answer has ended, or the caller has gone."""
         path = (self._scope.get("raw_path") or self._scope["path"].encode()).decode("latin-1")
@@ -241,8 +259,7 @@ class _Visit:
         return headers
 
     def _count(self) -> None:
-        endpoint = self._scope.get("endpoint")
-        handler = f"{endpoint.__module__}.{endpoint.__name__}".removeprefix("sitting.") if endpoint else "none"
+        handler = self.handler
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
         metrics.REQUESTS.labels(handler, method, str(self.status)).inc()
         metrics.SECONDS.labels(handler).observe(time.perf_counter() - self._began)

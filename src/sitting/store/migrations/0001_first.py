@@ -80,6 +80,7 @@ def _work() -> None:
         _text("lease_until", null=True),
         _text("run_at", "created_at"),
         _int("end_seq", null=True),
+        _text("trace"),
         key=("session", "id"),
     )
     op.create_index(
