@@ -7,12 +7,14 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from configparser import ConfigParser
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import typer
+import yaml  # type: ignore[import-untyped]
 
 from scripts import reference
 from sitting import cli, errors
@@ -20,10 +22,11 @@ from sitting.config import Settings
 from tests.support import docs
 from tests.support.docs import Block
 from tests.support.postgres import PostgresServer
-from tests.support.story import Differs, Story, commands, matches
+from tests.support.story import Differs, Story, commands, free_port, matches
 
 PAGES = docs.pages()
 POSTGRES = "docs/how-to/run-on-postgresql.md"
+NODES = "docs/how-to/run-two-nodes.md"
 MODEL = "docs/how-to/connect-a-model.md"
 PLAYED = [page for page, text in PAGES.items() if any(block.is_run for block in docs.blocks(page, text))]
 MAKEFILE = (docs.ROOT / "Makefile").read_text(encoding="utf-8")
@@ -106,10 +109,31 @@ def test_the_readme_says_how_to_begin() -> None:
     assert len(readme.splitlines()) <= 60, "the README is one screen"
 
 
+def test_the_files_for_deploying_name_what_exists() -> None:
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted((docs.ROOT / "deploy").iterdir())}
+    assert list(docs.settings_exist(files)) == []
+    assert list(docs.commands_exist(files, command_names())) == []
+    composed = yaml.safe_load(files["compose.yaml"])
+    for name in ("web-1", "web-2", "worker"):
+        service = composed["services"][name]
+        assert service["command"].startswith("sitting ")
+        assert set(service["environment"]) <= settings()
+        assert set(service["depends_on"]) <= set(composed["services"])
+    for unit in (text for name, text in files.items() if name.endswith(".service")):
+        assert configparser_of(unit)["Service"]["ExecStart"].startswith("/opt/sitting/bin/sitting ")
+
+
+def configparser_of(text: str) -> ConfigParser:
+    parsed = ConfigParser(interpolation=None)
+    parsed.optionxform = str  # type: ignore[assignment,method-assign]
+    parsed.read_string(text)
+    return parsed
+
+
 # What the pages tell you to type
 
 
-@pytest.mark.parametrize("page", [page for page in PLAYED if page not in (POSTGRES, MODEL)])
+@pytest.mark.parametrize("page", [page for page in PLAYED if page not in (POSTGRES, NODES, MODEL)])
 def test_what_a_page_tells_you_to_type_works(page: str, tmp_path: Path) -> None:
     play(page, tmp_path)
 
@@ -119,6 +143,15 @@ def test_the_page_about_postgresql_works(postgres_server: PostgresServer, tmp_pa
         story = Story(tmp_path, instead={"postgresql://sitting@127.0.0.1/sitting": url})
         with story:
             story.play(run_of(POSTGRES))
+
+
+def test_the_page_about_two_nodes_works(tmp_path: Path, postgres_database: str, nats: str) -> None:
+    instead = {"postgresql://sitting@127.0.0.1/sitting": postgres_database, "nats://127.0.0.1:4222": nats}
+    for port in (8000, 8001):
+        free = free_port()
+        instead |= {f"127.0.0.1:{port}": f"127.0.0.1:{free}", f"--port {port}": f"--port {free}"}
+    with Story(tmp_path, instead=instead) as story:
+        story.play(run_of(NODES))
 
 
 def test_the_page_about_models_works(tmp_path: Path) -> None:

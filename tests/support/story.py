@@ -42,7 +42,7 @@ class Story:
     """One page being played in `folder`. `instead` maps what the page says to what is so here."""
 
     def __init__(self, folder: Path, *, instead: Mapping[str, str] | None = None, path: Sequence[Path] = ()) -> None:
-        port = _free_port()
+        port = free_port()
         self._instead = {ADDRESS: f"127.0.0.1:{port}", **(instead or {})}
         self._stack = ExitStack()
         self._watched: list[tuple[Block, Program, list[str]]] = []
@@ -210,7 +210,7 @@ def _environment(folder: Path, port: int, path: Sequence[Path]) -> dict[str, str
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
