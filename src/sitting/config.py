@@ -52,6 +52,7 @@ class Settings(BaseSettings):
         description='Names an application offers, mapped to configured models, as JSON: {"gpt-4": "local"}.',
     )
     worker: bool = Field(True, description="Whether `sitting serve` also runs jobs and deadlines.")
+    jobs: int = Field(8, ge=1, le=500, description="Jobs one worker runs at once.")
     applications: list[str] = Field(
         default_factory=list, description="Further applications as dotted names of App values, as JSON list."
     )
@@ -74,7 +75,15 @@ class Settings(BaseSettings):
     interview_token_budget: int = Field(
         50_000, ge=1000, le=200_000, description="Default token budget of an interview."
     )
-    interview_model: str = Field("gpt-4", description="Default model name of an interview.")
+    interview_min_time_limit: int = Field(300, ge=300, le=10_800, description="Least time limit, seconds.")
+    interview_max_time_limit: int = Field(10_800, ge=300, le=10_800, description="Largest time limit, seconds.")
+    interview_min_token_budget: int = Field(1000, ge=1000, le=200_000, description="Least token budget.")
+    interview_max_token_budget: int = Field(200_000, ge=1000, le=200_000, description="Largest token budget.")
+    interview_model: str = Field(
+        "gpt-4",
+        pattern=r"^(gpt-4|gpt-4-turbo|gpt-3\.5-turbo)$",
+        description="Default model name of an interview: gpt-4, gpt-4-turbo or gpt-3.5-turbo.",
+    )
     interview_messages_minute: int = Field(20, ge=1, description="Messages a minute one interview may receive.")
     interview_messages_hour: int = Field(100, ge=1, description="Messages an hour one interview may receive.")
     interview_messages_space_hour: int = Field(

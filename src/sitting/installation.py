@@ -112,7 +112,7 @@ class Installation:
     @cached_property
     def worker(self) -> Worker:
         """The worker of this process; started by who serves or works."""
-        return Worker(self.engine, models=self.models, hints=self.hints)
+        return Worker(self.engine, models=self.models, hints=self.hints, threads=self.settings.jobs)
 
     @cached_property
     def signing_key(self) -> Ed25519PrivateKey:

@@ -5,7 +5,7 @@ Nothing here writes. Who may read has been asked already; what an audience may s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -187,6 +187,25 @@ class Facts:
         if found is None or not found.is_active:
             return None
         return {"id": found.id, "purpose": found.purpose, "key": found.key, "state": found.state}
+
+    def mine(self, kind: str, *, state: str = "", limit: int = 20) -> Sequence[Session]:
+        """The actor's newest sessions of a kind."""
+        wanted = sessions.Wanted(
+            kind=kind,
+            space=self.actor.space,
+            grantee=self.actor.id,
+            now=self.now,
+            everything=False,
+            inherited=False,
+            state=state,
+            limit=limit,
+        )
+        ids, _ = sessions.listed(self._tx, wanted)
+        return [self._held(id).session for id in ids]
+
+    def counted(self, account: str) -> int:
+        """What a counter stands at."""
+        return sessions.count(self._tx, account)
 
 
 def seen(kind: Kind, held: Held, actor: Actor, role: str, now: datetime) -> Seen:

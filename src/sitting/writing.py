@@ -133,9 +133,11 @@ class Writing:
         session, head = held.session, held.head
         if not session.seq:
             id = decision.id or Ask(session, Command(), actor, role, now, secrets.token_bytes(32)).uuid("session")
-            session = replace(session, id=id, key=decision.key, subject=decision.subject)
-        elif decision.key is not None:
+            session = replace(session, id=id)
+        if decision.key is not None:
             session = replace(session, key=decision.key)
+        if decision.subject is not None:
+            session = replace(session, subject=decision.subject or None)
         at = to_text(max(now, session.updated_at or now))
         records, events = [], []
         for fact in decision.events:
@@ -182,6 +184,9 @@ class Writing:
             if request.key in active:
                 raise errors.Conflict("This work is already under way.")
             jobs.add(tx, session.id, request, now=milliseconds(self.clock.now()), trace=tracing.carried())
+            # A turn whose end stands beside its beginning was never work; readers find it as one that has ended.
+            if any((final := kind.final(event)) is not None and final.turn == request.id for event in events):
+                self.end_job(tx, kind, session, request.id, jobs.DONE, events)
         if decision.jobs:
             tx.after_commit(lambda: self.on_work())
 

@@ -19,6 +19,7 @@ from sitting.store.sessions import Held
 from tests.support import workshop
 from tests.support.clock import START
 from tests.support.engines import ADA, ADMIN, BOB, EVE, MEMBER, SYSTEM, Bench, bench
+from tests.support.workshop import Join, Rename
 
 LINK = "link:" + "0" * 64
 GUEST = Actor("guest:1", credentials=(LINK,))
@@ -269,3 +270,14 @@ def test_memory_is_bounded() -> None:
     assert len(holding._cache) == CACHED_SESSIONS
     assert "9" not in holding._cache
     assert holding._cache["500"].version == 2
+
+
+def test_a_session_may_come_to_be_about_another_or_about_none(run: Bench) -> None:
+    team, other = run.team(), run.team()
+    session = run.workshop(team=team)
+    run(run.engine.do(team, Join(grantee=BOB.id, role="member"), ADA))
+    assert role(run, session, BOB) == "member"
+    for subject, seen in ((other, None), (team, "member"), ("", None)):
+        run(run.engine.do(session, Rename(name="x", team=subject), ADA))
+        assert role(run, session, BOB) == seen
+        assert len(run(run.engine.list("workshop", ADA, Where(subject=team))).items) == (seen is not None)

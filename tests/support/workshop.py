@@ -74,6 +74,7 @@ class Rename(Command):
     verb: ClassVar[str] = "rename"
     name: str | None = None
     key: str | None = None
+    team: str | None = None
 
 
 class Put(Command):
@@ -238,7 +239,9 @@ def decide(ask: Ask) -> Decision:
             fact = Fact("said", {"words": count, "whispered": said.whispered}, personal)
             return Decision((fact,), charges=(charge,))
         case Rename() as renamed:
-            return Decision((Fact("renamed", {}, {ask.actor.id: {"name": renamed.name}}),), key=renamed.key)
+            return Decision(
+                (Fact("renamed", {}, {ask.actor.id: {"name": renamed.name}}),), key=renamed.key, subject=renamed.team
+            )
         case Put() as thing:
             return Decision((Fact("put", {"id": thing.id, "label": thing.label}),))
         case Let() as let:

@@ -85,7 +85,8 @@ class Grant:
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows from a command. `id`, `key` and `subject` are read when a session is opened; `key` also later."""
+    """What follows from a command. `id` is read when a session is opened; `key` and `subject` also later, where None
+    leaves what is, and an empty subject takes it away."""
 
     events: tuple[Fact, ...] = ()
     jobs: tuple[JobRequest, ...] = ()
@@ -137,6 +138,12 @@ class Reader(Protocol):
 
     def job(self, id: str) -> Mapping[str, Any] | None:
         """An active job of this session: `{id, purpose, key, state}`, or None."""
+
+    def mine(self, kind: str, *, state: str = "", limit: int = 20) -> Sequence[Session]:
+        """The newest sessions of a kind, in a state or in any, in which the actor has a grant."""
+
+    def counted(self, account: str) -> int:
+        """What a counter that is charged stands at."""
 
 
 class Workroom(Protocol):

@@ -453,3 +453,26 @@ def test_a_role_without_a_right_sees_nothing(role: str) -> None:
     audience = KIND.audience(stage.session, BEN, role)
     assert stage.told(audience) == []
     assert list(stage.view(audience)) == ["as_of"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("time_limit", 600, "Time limit must be at least 15 minutes"),
+        ("time_limit", 7200, "Time limit must be at most 60 minutes"),
+        ("token_budget", 1500, "Token budget must be at least 2000"),
+        ("token_budget", 9000, "Token budget must be at most 8000"),
+    ],
+)
+def test_an_operator_may_allow_less_than_the_form(field: str, value: int, said: str) -> None:
+    stage = Stage(
+        interview_min_time_limit=900, interview_max_time_limit=3600,
+        interview_min_token_budget=2000, interview_max_token_budget=8000,
+    )  # fmt: skip
+    fitting: dict[str, Any] = {"time_limit": 3600, "token_budget": 8000}
+    with pytest.raises(errors.Invalid) as refused:
+        stage.created(Create(candidate_name="Ada", **{**fitting, field: value}))
+    assert refused.value.facts["fields"] == [{"field": field, "message": said}]
+    stage.created(Create(candidate_name="Ada", **fitting))
+    with pytest.raises(errors.Invalid):
+        stage.do(Update(**{field: value}))

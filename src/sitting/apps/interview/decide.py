@@ -11,6 +11,7 @@ from ...core.kind import Ask, Charge, Decision, Grant
 from . import clock, judging, people, refusals, turns
 from .commands import (
     Checked,
+    Create,
     End,
     Expire,
     ExtendTime,
@@ -22,6 +23,7 @@ from .commands import (
     SessionUpdate,
     Start,
     StartAnyway,
+    Update,
     Warn,
 )
 from .terms import (
@@ -49,6 +51,7 @@ def decide(ask: Ask) -> Decision:
 
 def create(ask: Ask, command: SessionConfig) -> Decision:
     """A planned interview, its interviewer, and the link for its candidate."""
+    _check_bounds(ask, command)
     id = ask.uuid("session")
     expires_at = clock.ms(ask.now) + LINK_SECONDS * 1000
     data = {
@@ -71,6 +74,28 @@ def create(ask: Ask, command: SessionConfig) -> Decision:
     return Decision((fact,), grants=tuple(grants), id=id, subject=command.challenge_id)
 
 
+def _check_bounds(ask: Ask, command: SessionConfig | SessionUpdate) -> None:
+    """What the operator allows, where it is narrower than the form. Python's own session may ask for less (section 4).
+
+    Raises:
+        Invalid: a limit is too small or too large.
+    """
+    if not isinstance(command, Create | Update):
+        return
+    known = ask.known["settings"]
+    bounds = {
+        "time_limit": (known.interview_min_time_limit, known.interview_max_time_limit, "Time limit", 60, " minutes"),
+        "token_budget": (known.interview_min_token_budget, known.interview_max_token_budget, "Token budget", 1, ""),
+    }
+    for name in sorted(set(bounds) & command.model_fields_set):
+        least, most, label, unit, word = bounds[name]
+        value = getattr(command, name)
+        if value < least:
+            raise errors.Invalid.field(name, f"{label} must be at least {least // unit}{word}")
+        if value > most:
+            raise errors.Invalid.field(name, f"{label} must be at most {most // unit}{word}")
+
+
 def _copied(ask: Ask, id: str | None) -> Mapping[str, Any] | None:
     found: Mapping[str, Any] | None = ask.known["challenge"]
     if id is not None and found is None:
@@ -80,6 +105,7 @@ def _copied(ask: Ask, id: str | None) -> Mapping[str, Any] | None:
 
 def update(ask: Ask, command: SessionUpdate) -> Decision:
     """Change what was planned; once the clock has started, only names and the free part of the configuration."""
+    _check_bounds(ask, command)
     wished = {name: getattr(command, name) for name in sorted(command.model_fields_set)}
     if ask.session.state != "created":
         wished = _in_time(ask, wished)
@@ -93,8 +119,9 @@ def update(ask: Ask, command: SessionUpdate) -> Decision:
         personal[CANDIDATES] = mine
     if planned := {name: changed[name] for name in ("challenge_id", "challenge_text", "config") if name in changed}:
         personal[SESSIONS] = planned | ({"challenge": challenge} if "challenge_id" in changed else {})
+    subject = changed["challenge_id"] or "" if "challenge_id" in changed else None
     data = {"fields": list(changed), **{name: changed[name] for name in _PUBLIC if name in changed}}
-    return Decision((Fact(EventType.SESSION_UPDATED, data, personal),), subject=changed.get("challenge_id"))
+    return Decision((Fact(EventType.SESSION_UPDATED, data, personal),), subject=subject)
 
 
 def _current(ask: Ask) -> dict[str, Any]:

@@ -29,15 +29,16 @@ def _challenge(reader: Reader, id: str | None) -> Mapping[str, Any] | None:
 
 
 def creating(reader: Reader, command: Command) -> Mapping[str, Any]:
-    """The link key, and the challenge that is to be copied in."""
+    """The link key, the operator's limits, and the challenge that is to be copied in."""
     assert isinstance(command, SessionConfig)
-    return {"link_key": reader.installed["link_key"], "challenge": _challenge(reader, command.challenge_id)}
+    known = {name: reader.installed[name] for name in ("link_key", "settings")}
+    return {**known, "challenge": _challenge(reader, command.challenge_id)}
 
 
 def updating(reader: Reader, command: Command) -> Mapping[str, Any]:
-    """The challenge that is to be copied in."""
+    """The operator's limits, and the challenge that is to be copied in."""
     assert isinstance(command, SessionUpdate)
-    return {"challenge": _challenge(reader, command.challenge_id)}
+    return {"settings": reader.installed["settings"], "challenge": _challenge(reader, command.challenge_id)}
 
 
 def linking(reader: Reader, _command: Command) -> Mapping[str, Any]:
