@@ -24,8 +24,8 @@ class Settings(BaseSettings):
     )
     hints: str = Field(
         "",
-        description="How processes wake each other: empty (NOTIFY where the database is PostgreSQL), none, nats://host, "
-        "or a direct postgresql:// address where the database's goes through a transaction pooler.",
+        description="How processes wake each other: empty (NOTIFY where the database is PostgreSQL), none, nats://host "
+        "or, where the database's address is a transaction pooler's, PostgreSQL's own postgresql:// address.",
     )
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the server listens on; 0 takes a free one.")

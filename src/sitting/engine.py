@@ -7,14 +7,13 @@ Every function answers a `concurrent.futures.Future`; refusals come through it.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from . import errors, reading, tracing
+from . import entropy, errors, reading, tracing
 from .clock import Clock
 from .core import chain
 from .core.actor import GUEST, MEMBER, SYSTEM, WORKER, Actor
@@ -98,7 +97,7 @@ class Engine:
         definition = self.kind(kind)
         if command.verb != CREATE:
             raise errors.Misuse(f"'{command.verb}' does not open a session.")
-        random = secrets.token_bytes(32)
+        random = entropy.fresh(32)
 
         def write(tx: Tx) -> Done:
             now = milliseconds(self.clock.now())
@@ -128,7 +127,7 @@ class Engine:
 
         Raises, through the future: NotFound, Stale, WrongState, NotAllowed, KeyReused, and what the kind refuses with.
         """
-        random = secrets.token_bytes(32)
+        random = entropy.fresh(32)
 
         def command_in(tx: Tx, definition: Kind, held: Held, now: datetime) -> Done:
             if kind is not None and definition.name != kind:
@@ -147,7 +146,7 @@ class Engine:
 
     def report(self, lease: Lease, command: Command, *, last: bool = False) -> Future[Done]:
         """A job's word, under its lease. `last` ends the job in the same transaction. Raises LeaseLost."""
-        random = secrets.token_bytes(32)
+        random = entropy.fresh(32)
 
         def command_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> Done:
             if not jobs.holds(tx, lease.session, lease.job, lease=lease.number):

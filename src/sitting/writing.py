@@ -6,14 +6,13 @@ is durable (waking followers, telling the worker), waits for the commit.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from . import errors, reading, tracing
+from . import entropy, errors, reading, tracing
 from .clock import Clock
 from .core import chain
 from .core.actor import CLOCK, SYSTEM, Actor
@@ -69,7 +68,7 @@ class Writing:
                 return held
             move = kind.lifecycle.move(held.session.state, due.command.verb)
             at = milliseconds(max(due.at, held.session.updated_at or due.at))
-            self.decide(tx, kind, held, due.command, CLOCK, SYSTEM, move, at, secrets.token_bytes(32), None)
+            self.decide(tx, kind, held, due.command, CLOCK, SYSTEM, move, at, entropy.fresh(32), None)
             held = self.holding.get(tx, held.session.id)
         raise errors.Misuse(f"Kind {kind.name}: the clock's commands do not come to an end.")
 
@@ -132,7 +131,7 @@ class Writing:
     ) -> tuple[Held, list[chain.Record], tuple[Event, ...]]:
         session, head = held.session, held.head
         if not session.seq:
-            id = decision.id or Ask(session, Command(), actor, role, now, secrets.token_bytes(32)).uuid("session")
+            id = decision.id or Ask(session, Command(), actor, role, now, entropy.fresh(32)).uuid("session")
             session = replace(session, id=id)
         if decision.key is not None:
             session = replace(session, key=decision.key)
@@ -261,7 +260,7 @@ def _sealed(head: bytes, session: Session, fact: Fact, *, actor: Actor, role: st
         raise errors.Misuse(f"Not an event type: {fact.type!r}")
     if strange := [owner for owner in fact.personal if not OWNER.fullmatch(owner)]:
         raise errors.Misuse(f"Not an owner of personal content: {strange[0]!r}")
-    salts = [secrets.token_bytes(chain.SALT_BYTES) for _ in range(1 + len(fact.personal))]
+    salts = [entropy.fresh(chain.SALT_BYTES) for _ in range(1 + len(fact.personal))]
     record = chain.seal(
         head,
         session=session.id,

@@ -17,7 +17,7 @@ from pathlib import Path
 # From the ground up. A room may import only rooms on lower floors; a file belongs to the room in whose tuple it stands.
 FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"errors": ("errors",)},
-    {"config": ("config",), "clock": ("clock",), "applications": ("applications",)},
+    {"config": ("config",), "clock": ("clock",), "entropy": ("entropy",), "applications": ("applications",)},
     {"secret": ("secret",), "passwords": ("passwords",), "hints": ("hints",), "logs": ("logs",), "tracing": ("tracing",)},
     {"core": ("core",)},
     {

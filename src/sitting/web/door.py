@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +18,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .. import errors, tracing
+from .. import entropy, errors, tracing
 from . import metrics
 from .errors import answer, record
 from .refusals import BadRequest, RequestTimeout, UnsupportedMedia
@@ -201,7 +200,7 @@ class _Visit:
         self._deadline = asyncio.get_running_loop().time() + seconds
         self._taken = 0
         self._whole = False
-        self.id = secrets.token_hex(8)
+        self.id = entropy.fresh(8).hex()
         scope.setdefault("state", {})["request_id"] = self.id
 
     async def receive(self) -> Message:
