@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 
-BUILT_IN = ("sitting.apps.interview.app:APP",)
+BUILT_IN = (
+    "sitting.apps.interview.app:APP",
+    "sitting.apps.facilitation.app:APP",
+    "sitting.apps.solve.app:APP",
+)
 GROUP = "sitting.apps"
 
 

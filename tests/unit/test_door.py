@@ -288,6 +288,8 @@ def test_a_refusal_from_inside_is_answered() -> None:
         ("/i/abcdefgh", "/i/***"),
         ("/i/abcdefgh/events", "/i/***/events"),
         ("/join/abc/x", "/join/***/x"),
+        ("/join/p/abcdefgh", "/join/***"),
+        ("/join/%70/abcdefgh", "/join/***"),
         ("/sign-in/link/sit_abc", "/sign-in/***"),
         ("/sign-in", "/sign-in"),
         ("/interviews/i/x", "/interviews/i/x"),

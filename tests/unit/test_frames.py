@@ -190,3 +190,9 @@ def test_turn_positions(cursor: str, after: int | None) -> None:
 def test_positions_of_another_turn_are_refused(cursor: str) -> None:
     with pytest.raises(errors.InvalidCursor):
         frames.turn_cursor(_request(header=cursor), "t")
+
+
+@given(TEXTS)
+def test_a_frame_has_the_same_lines_to_every_reader_of_lines(text: str) -> None:
+    for raw in (frames.frame({"content": text}, event="token", id="t.1"), frames.journal_frame("1.2", {"data": text})):
+        assert raw.decode().splitlines() == raw.decode().split("\n")[:-1]

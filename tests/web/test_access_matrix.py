@@ -52,6 +52,7 @@ GET    /sign-in                                             200 200 303 303 200 
 POST   /sign-in                                             403 403 403 403 403 403 403
 GET    /sign-in/link/{token}                                200 200 200 200 200 200 200
 POST   /sign-in/link/{token}                                403 403 403 403 403 403 403
+GET    /sign-out                                            303 303 200 200 303 200 200
 POST   /sign-out                                            303 303 303 303 303 303 303
 POST   /sign-out-everywhere                                 401 401 303 303 401 303 303
 POST   /interviews                                          401 401 201 201 401 201 201

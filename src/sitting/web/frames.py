@@ -23,6 +23,8 @@ PROTOCOL = 1
 HEARTBEAT = b":\n\n"
 END = "end"
 _BREAKS = re.compile(r"[\r\n\0]")
+# JSON leaves these as they are, and many readers of lines take them for the end of one.
+_SEPARATORS = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "\x85\u2028\u2029")
 _JOURNAL = re.compile(r"([1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})", re.ASCII)
 _OFFSET = re.compile(r"0|[1-9][0-9]{0,8}")
 _TURN = re.compile(r"([A-Za-z0-9_-]{1,64})\.(end|0|[1-9][0-9]{0,15})", re.ASCII)
@@ -69,7 +71,7 @@ def frame(data: Any = None, *, event: str = "", id: str = "", retry: int | None 
     if retry is not None:
         lines.append(b"retry: %d" % retry)
     if data is not None:
-        lines.append(b"data: " + dumps(data))
+        lines.append(b"data: " + _line(data))
     if id:
         lines.append(b"id: " + id.encode())
     return b"\n".join(lines) + b"\n\n"
@@ -79,7 +81,15 @@ def journal_frame(position: str, told: Mapping[str, Any] | None) -> bytes:
     """One journal event. Without a name every `onmessage` sees it; without data only the position moves."""
     if told is None:
         return b"id: %b\n\n" % position.encode()
-    return b"id: %b\ndata: %b\n\n" % (position.encode(), dumps(told))
+    return b"id: %b\ndata: %b\n\n" % (position.encode(), _line(told))
+
+
+def _line(data: Any) -> bytes:
+    """JSON that is one line to every reader."""
+    made = dumps(data)
+    for sign, escaped in _SEPARATORS:
+        made = made.replace(sign, escaped)
+    return made
 
 
 def opening(id: str, comment: str) -> bytes:

@@ -83,6 +83,14 @@ async def use_link(request: Request, token: str) -> Response:
     return _welcome(request, cookie, "/")
 
 
+@router.get("/sign-out")
+async def show_sign_out(request: Request) -> Response:
+    """The button, for who comes by an address. Looking at it changes nothing."""
+    if await deps.maybe(request) is None:
+        return answer.redirect("/sign-in")
+    return answer.page(request, "signout.html")
+
+
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     """End this sign-in."""

@@ -230,7 +230,7 @@ class JournalStream(EventStream):
                 chunk, again = await self._replaced(topic, "ahead")
                 await out.write(again)
             self.page = page = chunk.page
-            if data := self._taken(chunk):
+            if data := await self._rests(page, topic) + self._taken(chunk):
                 await out.write(data)
 
     async def _first(self, topic: Topic) -> tuple[Chunk, bytes]:
@@ -279,13 +279,26 @@ class JournalStream(EventStream):
             self.seat.seq = chunk.last
         return chunk.data
 
+    async def _rests(self, page: Page, topic: Topic) -> bytes:
+        """The last text of turns that have ended, before the event that tells so: tokens joined are all of it."""
+        written = []
+        for id in set(self.turns) - {turn.id for turn in page.turns}:
+            off = self.turns[id]
+            try:
+                rest = (await self._text_after(topic, id, off)).text
+            except errors.InvalidCursor:
+                continue  # a job that ended without a word of its own has left no text
+            if rest:
+                written.append(frames.frame({"turn": id, "off": off, "text": rest}, event="token"))
+                self.turns[id] = off + len(rest)
+        return b"".join(written)
+
     async def _turn_frames(self, page: Page, topic: Topic) -> bytes:
         """What running turns have written since, and `done` for those whose last event has been sent."""
         written = []
         for turn in page.turns:
             have = self.turns.get(turn.id)
-            key = (topic, self.tick, self.actor, turn.id, have or 0)
-            read = await self.streams.together(key, lambda id=turn.id, off=have or 0: self._text(id, off))  # type: ignore[misc]
+            read = await self._text_after(topic, turn.id, have or 0)
             if read.ended:
                 continue
             if have is None:
@@ -300,8 +313,11 @@ class JournalStream(EventStream):
                 written.append(frames.frame({"turn": id, "status": seen.status, "seq": seen.seq}, event="done"))
         return b"".join(written)
 
-    async def _text(self, turn: str, after: int) -> TextPage:
-        return await deps.settle(self.engine.text(self.session, turn, self.actor, after=after))
+    async def _text_after(self, topic: Topic, turn: str, off: int) -> TextPage:
+        async def read() -> TextPage:
+            return await deps.settle(self.engine.text(self.session, turn, self.actor, after=off))
+
+        return await self.streams.together((topic, self.tick, self.actor, turn, off), read)
 
     def _beat(self, page: Page) -> bytes:
         if self.says_beat:

@@ -332,8 +332,9 @@ function accepted(form, answer, data, sent) {
 function complain(form, problem) {
   all('[aria-invalid]', form).forEach((field) => field.removeAttribute('aria-invalid'));
   $('[data-form-alert]', form)?.remove();
-  const fields = problem.fields ?? [];
-  const lines = [problem.detail ?? problem.title ?? 'This did not work. What you typed is still here.', ...fields.map((one) => one.message)];
+  const listed = Array.isArray(problem.detail) ? problem.detail : null; // an application's own form: {loc, msg}
+  const fields = problem.fields ?? listed?.map(({ loc, msg }) => ({ field: loc.at(-1), message: msg })) ?? [];
+  const lines = [(listed ? 'Please correct this.' : problem.detail) ?? problem.title ?? 'This did not work. What you typed is still here.', ...fields.map((one) => one.message)];
   const [box, inner] = [make('div', { className: 'alert alert-error', role: 'alert' }), make('div')];
   box.dataset.formAlert = '';
   inner.append(...lines.map((textContent) => make('p', { textContent })));

@@ -1,0 +1,20 @@
+"""The application as the installation is told of it."""
+
+from __future__ import annotations
+
+from ...installation import App
+from .kind import FACILITATION
+from .team import TEAM
+
+APP = App(
+    name="facilitation",
+    title="Facilitation",
+    description="A team captures in private, and sees the whole at once.",
+    kinds=(TEAM, FACILITATION),
+    routes="sitting.apps.facilitation.routes",
+    templates="templates",
+    home="/admin",
+    create="/admin/teams/create",
+    pages={"team": "/admin/teams/{id}", "facilitation": "/admin/sessions/{id}"},
+    demo="sitting.apps.facilitation.demo:play",
+)

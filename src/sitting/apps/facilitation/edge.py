@@ -1,0 +1,275 @@
+"""What the facilitation's routes share: who asks, what a form may hold, and the form a refusal takes here.
+
+Below `/admin` a person is a signed-in facilitator; a device's claim proves nothing there. A page route answers with its
+page unless `Accept` names JSON and not HTML; its refusals are `{"detail": ...}` unless `Accept` names HTML. Every
+refusal carries its code in the header `Sitting-Code`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
+
+from fastapi import Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ... import errors
+from ...core.actor import Actor
+from ...core.kind import Command
+from ...engine import Done, Engine, Seen
+from ...web import answer, deps
+from ...web.errors import Problem, status_of
+from . import refusals, terms
+from .refusals import MEMBER_NOT_FOUND, SESSION_NOT_FOUND, TEAM_NOT_FOUND
+
+TEAM, SESSION = terms.TEAM, terms.FACILITATION
+CSRF = "csrf_token"
+CODE = "Sitting-Code"
+NEVER_A_PAGE = re.compile(
+    r"/admin/api/[^/]+|/admin/sessions/[^/]+/(?:status|synthesis-status)|/join/[^/]+/session/[^/]+/status"
+)
+T = TypeVar("T")
+_TRUE = frozenset({"true", "1", "on", "yes", "t", "y"})
+_FALSE = frozenset({"false", "0", "off", "no", "f", "n"})
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_MISSING, _UNKNOWN = "Field required", "Extra inputs are not permitted"
+_TYPES = {_MISSING: "missing", _UNKNOWN: "extra_forbidden"}
+# Some refusals of the house are told here under the nearest of the codes this application promises.
+_CODES = {
+    "NOT_SIGNED_IN": "NOT_AUTHENTICATED", "REFUSED": "CONFLICT", "KEY_TAKEN": "CONFLICT",
+    "MALFORMED": "VALIDATION_ERROR", "TOO_LARGE": "VALIDATION_ERROR",
+}  # fmt: skip
+
+
+class NotSignedIn(errors.NotAuthenticated):
+    """Not authenticated"""
+
+    # A code of its own: the house would lead every page to the sign-in, JSON routes included.
+    code = "NOT_SIGNED_IN"
+
+
+async def facilitator(request: Request) -> Actor:
+    """A signed-in person. Whether it is a facilitator of this team, the engine says. Raises NotSignedIn, CsrfFailed."""
+    try:
+        found = await deps.actor(request)
+    except errors.NotAuthenticated:
+        raise NotSignedIn() from None
+    if not found.is_user:
+        raise NotSignedIn()
+    return found
+
+
+Who = Annotated[Actor, Depends(facilitator)]
+
+
+def engine(request: Request) -> Engine:
+    return deps.installation(request).engine
+
+
+async def found(future: Future[T], missing: str = SESSION_NOT_FOUND) -> T:
+    """The answer, with what is missing named as what it is here."""
+    try:
+        return await deps.settle(future)
+    except errors.NotFound as error:
+        if error.message == errors.NotFound().message:
+            raise errors.NotFound(missing) from None
+        raise
+
+
+async def see(request: Request, id: str, actor: Actor) -> Seen:
+    """One session as this actor sees it. Raises NotFound."""
+    return await found(engine(request).view(id, actor, kind=SESSION))
+
+
+async def see_team(request: Request, id: str, actor: Actor) -> Seen:
+    """One team as this actor sees it. Raises NotFound."""
+    return await found(engine(request).view(id, actor, kind=TEAM), TEAM_NOT_FOUND)
+
+
+async def carry_out(
+    request: Request,
+    id: str,
+    command: Command,
+    actor: Actor,
+    render: Callable[[Done], Response],
+    *,
+    kind: str = SESSION,
+) -> Response:
+    """Do one command and answer with what `render` makes, once per Idempotency-Key."""
+    once = await deps.once(request, actor, render)
+    future = engine(request).do(id, command, actor, kind=kind, once=once)
+    return deps.answered(await found(future, SESSION_NOT_FOUND if kind == SESSION else TEAM_NOT_FOUND), render)
+
+
+# Forms
+
+
+async def form(request: Request, *names: str) -> deps.Form:
+    """The fields of a form that knows `names`. Raises Invalid for any other."""
+    sent = await deps.form(request)
+    fields(sent, *names)
+    return sent
+
+
+def fields(sent: deps.Form, *names: str) -> None:
+    """Refuse fields the form does not have; the token of our pages is in every form."""
+    if unknown := sorted(set(sent) - {*names, CSRF}):
+        raise errors.Invalid(fields=[{"field": name[:64], "message": _UNKNOWN} for name in unknown])
+
+
+def typed(sent: Mapping[str, str]) -> dict[str, str]:
+    """What people typed: a browser sends a line break as two characters, which nobody typed."""
+    return {name: value.replace("\r\n", "\n") for name, value in sent.items() if name != CSRF}
+
+
+def required(sent: Mapping[str, str], name: str) -> str:
+    """A field that must be there. Raises Invalid."""
+    if name not in sent:
+        raise errors.Invalid.field(name, _MISSING)
+    return sent[name]
+
+
+def boolean(sent: Mapping[str, str], name: str) -> bool:
+    """A field that says yes or no. Raises Invalid."""
+    word = required(sent, name).strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise errors.Invalid.field(name, "Input should be a valid boolean")
+    return word in _TRUE
+
+
+def whole(text: str, name: str) -> int:
+    """A whole number from a form, zero included. Raises Invalid."""
+    if not re.fullmatch(r"[0-9]{1,12}", text.strip(), re.ASCII):
+        raise errors.Invalid.field(name, "must be a whole number")
+    return int(text)
+
+
+def number(text: str, missing: str = MEMBER_NOT_FOUND) -> int:
+    """An id that is a number, from a path; a malformed one is simply unknown. Raises NotFound."""
+    if not _NUMBER.fullmatch(text):
+        raise errors.NotFound(missing)
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A form that was refused: which one, why, and what had been typed. Its page is shown again with all of it."""
+
+    form: str
+    refusal: errors.Refusal
+    values: Mapping[str, str]
+
+    @property
+    def message(self) -> str:
+        return self.refusal.message
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Field -> sentence; `_` for the form as a whole."""
+        found = {item["field"]: item["message"] for item in self.refusal.facts.get("fields", [])}
+        return found or {"_": self.message}
+
+    @property
+    def status(self) -> int:
+        return status_here(self.refusal)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {CODE: code_here(self.refusal.code), "Vary": "Accept"}
+
+
+async def or_again(
+    request: Request, name: str, answering: Awaitable[Response], again: Callable[[Refused], Awaitable[Response]]
+) -> Response:
+    """The answer to a form, or the page it stands on with what was typed. Programs get the refusal itself."""
+    try:
+        return await answering
+    except errors.Refusal as refusal:
+        lasting = isinstance(refusal, errors.NotFound | errors.NotAuthenticated | errors.NotAllowed | errors.KeyReused)
+        if lasting or not (deps.is_form(request) and answer.accepts_html(request)):
+            raise
+        return await again(Refused(name, refusal, typed(await deps.form(request))))
+
+
+# What is answered
+
+
+def names_json(request: Request) -> bool:
+    """Whether `Accept` names JSON and not HTML: a page route answers with data then."""
+    named = {item.partition(";")[0].strip().lower() for item in request.headers.get("accept", "").split(",")}
+    return "application/json" in named and "text/html" not in named
+
+
+def respond(request: Request, value: Any, name: str, **context: Any) -> Response:
+    """The data where it is asked for by name, else the page."""
+    if names_json(request):
+        return answer.json(value, headers={"Vary": "Accept"})
+    return answer.page(request, name, headers={"Vary": "Accept"}, **context)
+
+
+def status_here(error: errors.Refusal) -> int:
+    """The status of a refusal here: a move the state does not have is a bad request, not a conflict."""
+    return 400 if isinstance(error, errors.WrongState | refusals.BadResponse) else status_of(error)
+
+
+def code_here(code: str) -> str:
+    return _CODES.get(code, code)
+
+
+def problem(request: Request, problem: Problem) -> Response | None:
+    """A refusal below `/admin`."""
+    if problem.code == errors.WrongState.code:
+        problem = replace(problem, status=400)
+    if problem.status == 401 and not NEVER_A_PAGE.fullmatch(request.url.path) and not names_json(request):
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        safe = back if request.method in ("GET", "HEAD") else "/admin"
+        headers = {CODE: code_here(problem.code), "Vary": "Accept"}
+        return answer.redirect(f"/sign-in?next={quote(safe, safe='')}", headers=headers)
+    return answered_as(request, problem, back=_back(request.url.path))
+
+
+def answered_as(
+    request: Request, problem: Problem, *, back: Sequence[tuple[str, str]], guest: bool = False
+) -> Response:
+    """A refusal as a page for people, else as `{"detail": ...}`."""
+    headers = {"Vary": "Accept", **problem.headers, CODE: code_here(problem.code)}
+    findings: Sequence[Mapping[str, str]] = problem.facts.get("fields", ())
+    if not answer.accepts_html(request) or NEVER_A_PAGE.fullmatch(request.url.path):
+        detail = _findings(request, findings) if findings else problem.detail
+        return answer.json({"detail": detail}, problem.status, headers)
+    sentences = "; ".join(f"{item['field']}: {item['message']}" for item in findings)
+    return answer.page(
+        request, "error.html", status=problem.status, headers=headers, guest=guest, title=problem.detail,
+        detail=sentences, code=headers[CODE], reference=problem.request_id, what_next=back,
+        retry_after=problem.facts.get("retry_after"),
+    )  # fmt: skip
+
+
+def _findings(request: Request, findings: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """What is wrong, by place. The value itself is never repeated."""
+    place = "query" if request.method in ("GET", "HEAD") else "body"
+    return [
+        {
+            "type": _TYPES.get(item["message"], "value_error"),
+            "loc": [place, *item["field"].split(".")],
+            "msg": item["message"],
+        }
+        for item in findings
+    ]
+
+
+def _back(path: str) -> list[tuple[str, str]]:
+    """Where to go on from a refusal: the page the form stood on, then the overview."""
+    parts = path.strip("/").split("/")
+    places = [("/admin", "All teams and sessions")]
+    if len(parts) > 3 and parts[:2] == ["admin", "sessions"] and parts[2] not in ("team", "history"):
+        places.insert(0, (f"/admin/sessions/{quote(parts[2])}", "Back to the session"))
+    elif len(parts) > 3 and parts[1] in ("sessions", "teams"):
+        id = parts[3] if parts[1] == "sessions" else parts[2]
+        places.insert(0, (f"/admin/teams/{quote(id)}", "Back to the team"))
+    return places

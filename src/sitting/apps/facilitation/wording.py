@@ -1,0 +1,69 @@
+"""How text from people is taken in: what is trimmed, what becomes a space, and what counts as the same name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from ... import errors
+from ...core import strict
+from .refusals import MonthInvalid
+
+MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
+_BREAKS = re.compile(r"[\r\n\t\v\f\x85\u2028\u2029]+")
+
+
+def storable(value: str) -> str:
+    """The text, unless no journal could keep it."""
+    try:
+        return strict.text(value)
+    except errors.Invalid:
+        raise ValueError("must not contain NUL or lone surrogates") from None
+
+
+def text(limit: int, *, least: int = 0) -> Callable[[str], str]:
+    """A check of a trimmed text with line breaks of one kind."""
+
+    def check(value: str) -> str:
+        value = storable(value).replace("\r\n", "\n").replace("\r", "\n").strip()
+        if len(value) < least:
+            raise ValueError("is required")
+        if len(value) > limit:
+            raise ValueError(f"must be at most {limit} characters")
+        return value
+
+    return check
+
+
+def name(limit: int) -> Callable[[str], str]:
+    """A check of a text on one line, its inner spaces collapsed."""
+
+    def check(value: str) -> str:
+        return text(limit, least=1)(" ".join(unicodedata.normalize("NFC", storable(value)).split()))
+
+    return check
+
+
+def same(value: str) -> str:
+    """What two names have in common when people would call them the same."""
+    return unicodedata.normalize("NFC", value).casefold()
+
+
+def bullet(value: str) -> str:
+    """One point as it is kept: on one line, trimmed; nothing when nothing was written."""
+    return _BREAKS.sub(" ", unicodedata.normalize("NFC", value)).strip()
+
+
+def month(value: str) -> str:
+    """A month in its only form."""
+    value = value.strip()
+    if not MONTH.fullmatch(value):
+        raise MonthInvalid(fields=[{"field": "month", "message": MonthInvalid.__doc__ or ""}])
+    return value
+
+
+Month = Annotated[str, AfterValidator(month)]

@@ -1,0 +1,244 @@
+"""Acceptance statements 31 and 32 of team meetings, in a real browser: pages follow, and need no scripts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+
+from tests.apps.facilitation.room import (
+    STREAM,
+    Device,
+    House,
+    Meeting,
+    answers,
+    body,
+    frames,
+    opened,
+    outcome,
+    sent,
+)
+from tests.support.wcag import findings
+
+PHONE: ViewportSize = {"width": 375, "height": 700}
+WATCH = """() => {
+  const main = document.querySelector('main'), before = main.innerText, found = document.documentElement.dataset;
+  delete found.changedAt;
+  new MutationObserver(() => {
+    if (!found.changedAt && main.innerText !== before) found.changedAt = Date.now();
+  }).observe(main, { subtree: true, childList: true, characterData: true });
+}"""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with opened(tmp_path_factory.mktemp("pages")) as made:
+        yield made
+
+
+def as_program(browser: Browser, client: httpx.Client, **options: Any) -> BrowserContext:
+    """A browser with a facilitator's token."""
+    return browser.new_context(**options, extra_http_headers={"Authorization": client.headers["Authorization"]})
+
+
+def as_phone(browser: Browser, device: Device, **options: Any) -> BrowserContext:
+    """A browser with a phone's cookies."""
+    made = browser.new_context(**options)
+    url = str(device.client.base_url)
+    made.add_cookies([{"name": name, "value": value, "url": url} for name, value in device.client.cookies.items()])
+    return made
+
+
+def test_31_pages_follow_the_submits(house: House, browser: Browser) -> None:
+    names = [f"Person {number}" for number in range(1, 8)]
+    meeting = house.team(*names).capturing()
+    waiting = meeting.device(1, "Early")
+    ours, theirs = as_program(browser, meeting.by), as_phone(browser, waiting)
+    try:
+        pages = [ours.new_page(), ours.new_page(), theirs.new_page()]
+        for page, path in zip(pages, (meeting.url, f"{meeting.url}/meeting", f"{waiting.place}/waiting"), strict=True):
+            with page.expect_response(lambda answer: "/events" in answer.url):
+                page.goto(house.served.url + path)
+        took: list[list[float]] = [[] for _ in pages]
+        phones = [meeting.device(member) for member in range(2, 8)]
+        for phone in phones:
+            for page in pages:
+                page.evaluate(WATCH)
+            sent(phone.submits("A point"))
+            answered = time.time() * 1000
+            for page, times in zip(pages, took, strict=True):
+                page.wait_for_selector("html[data-changed-at]")
+                times.append(int(page.get_attribute("html", "data-changed-at") or 0) - answered)
+        # A busy machine may stall once; a page that asks again now and then is never this fast on its best try.
+        assert all(min(times) < 1000 for times in took), took
+        for page in pages:
+            expect(page.locator("main")).to_contain_text("7")
+            live = page.inner_text("main")
+            page.reload()
+            expect(page.locator("[data-follow-status]")).to_have_text("Live")
+            assert sorted(page.inner_text("main").split()) == sorted(live.split()), "a reload shows nothing else"
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def test_31_a_follower_resumes_where_it_was_cut(house: House) -> None:
+    meeting = house.team().capturing()
+    phones = meeting.filled("One", "Two", "Three")
+    for phone in phones:
+        sent(phone.submits("Again"))
+    meeting.does("timer", seconds="600")
+    meeting.does("close")
+    meeting.does("reveal")
+    head = int(meeting.head.split(".")[1])
+    for client in (meeting.by, phones[0].client):
+        whole = seen_from(client, meeting, 0, head)
+        assert whole == sorted(set(whole), key=whole.index) and whole[-1][0] == head
+        for cut in range(head):
+            assert seen_from(client, meeting, cut, head) == [each for each in whole if each[0] > cut], cut
+            page = body(
+                client.get(
+                    f"/v1/sessions/{meeting.id}/events", params={"limit": 500}, headers={"Last-Event-ID": f"1.{cut}"}
+                )
+            )
+            assert [each["seq"] for each in page["events"]] == [seq for seq, type in whole if seq > cut and type]
+
+
+def seen_from(client: httpx.Client, meeting: Meeting, cut: int, head: int) -> list[tuple[int, str]]:
+    """What a stream that begins after `cut` tells, as (seq, type); without a type where it tells nothing."""
+    headers = {**STREAM, "Last-Event-ID": f"1.{cut}"}
+    seen: list[tuple[int, str]] = []
+    with client.stream("GET", f"/v1/sessions/{meeting.id}/events", headers=headers) as response:
+        for frame in frames(response.iter_lines()):
+            if "retry" in frame or "event" in frame:
+                continue
+            seq = int(frame["id"].split(".")[1])
+            assert "data" not in frame or frame["data"]["seq"] == seq
+            seen.append((seq, frame["data"]["type"] if "data" in frame else ""))
+            if seq == head:
+                return seen
+    raise AssertionError(f"the stream ended after {seen}")
+
+
+def test_32_everything_works_without_scripts_on_a_phone(house: House, browser: Browser) -> None:
+    """One member and one facilitator, by forms and links alone."""
+    house.silent()
+    team = house.team("Alice", "Bob")
+    options: dict[str, Any] = {"viewport": PHONE, "java_script_enabled": False}
+    ours, theirs = as_program(browser, team.by, **options), browser.new_context(**options)
+    foreign: list[str] = []
+    try:
+        panel, phone = ours.new_page(), theirs.new_page()
+        for page in (panel, phone):
+            page.on("request", lambda request: foreign.append(request.url))
+        panel.goto(f"{house.served.url}{team.sessions}/create")
+        panel.locator("[name=month]").fill("2026-01")
+        presses(panel, panel.locator("main form button[type=submit]"))
+        presses(panel, panel.get_by_role("button", name="Start Capturing"))
+
+        phone.goto(f"{house.served.url}/join")
+        phone.get_by_label("Team code").fill(team.code.lower())
+        presses(phone, phone.locator("main button[type=submit]"))
+        presses(phone, phone.get_by_role("button", name="Alice"))
+        phone.get_by_label("Compass").check(force=True)
+        phone.locator("[name=bullet]").first.fill("Without scripts")
+        presses(phone, phone.get_by_role("button", name="Submit"))
+        presses(phone, phone.get_by_role("link", name="Edit"))
+        expect(phone.locator("[name=bullet]").first).to_have_value("Without scripts")
+        phone.locator("[name=bullet]").first.fill("Without any scripts")
+        presses(phone, phone.locator("form[action$=respond] button[type=submit]"))
+        expect(phone.locator("main")).to_contain_text("Without any scripts")
+
+        for button in ("Close Capture", "Reveal Synthesis"):
+            panel.reload()
+            confirmed(panel, button)
+        phone.reload()
+        presses(phone, phone.get_by_role("link", name="See the result"))
+        expect(phone.locator("main")).to_contain_text("Without any scripts")
+        panel.reload()
+        expect(panel.locator("main")).to_contain_text("Without any scripts")
+    finally:
+        ours.close()
+        theirs.close()
+    assert [url for url in foreign if not url.startswith((house.served.url, "data:"))] == []
+
+
+def presses(page: Page, target: Any) -> None:
+    target.click()
+    page.wait_for_load_state()
+    assert findings(page) == [], page.url
+
+
+def confirmed(page: Page, name: str) -> None:
+    """A button that asks first, without scripts: it opens, and the second one sends."""
+    first = page.locator("summary", has_text=name)
+    first.click()
+    inside = page.locator("details[open]", has=first)
+    presses(page, inside.locator("button[type=submit]"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_32_no_page_has_a_finding(house: House, browser: Browser, scheme: str) -> None:
+    """Every page in every state: fits 375 px, no WCAG AA finding, nothing from elsewhere; scripts are off."""
+    house.plays(*answers(outcome()))
+    team = house.team(
+        "Alice", "Bob", "Cy", "A name of somebody " + "x" * 60, strategy_statement="word " * 60 + "y" * 200
+    )
+    old = team.capturing("2025-12").to("revealed")
+    sent(team.posts("/actions", text="Write it down " + "z" * 100, session_id=old.id, due_on="2026-02-01"))
+    meeting, draft = team.capturing(), team.plan("2026-03")
+    options: dict[str, Any] = {"viewport": PHONE, "java_script_enabled": False, "color_scheme": scheme}
+    ours = as_program(browser, team.by, **options)
+    phones = meeting.filled("One " + "w" * 480, "Two", "Three")
+    idle, visitor = meeting.device(4), meeting.device()
+    contexts = [as_phone(browser, phone, **options) for phone in (phones[0], idle, visitor)]
+    foreign: list[str] = []
+    try:
+        panel, (mine, other, nobody) = ours.new_page(), (context.new_page() for context in contexts)
+        for page in (panel, mine, other, nobody):
+            page.on("request", lambda request: foreign.append(request.url))
+        looks(panel, house, "/admin", "/admin/teams", "/admin/teams/create", f"/admin/teams/{team.id}",
+              f"/admin/teams/{team.id}/members", team.sessions, f"{team.sessions}/create", draft.url,
+              f"{draft.url}/meeting", "/admin/sessions/history")  # fmt: skip
+        meeting.does("links")
+        looks(panel, house, meeting.url, f"{meeting.url}/meeting", f"{meeting.url}/links")
+        looks(nobody, house, "/join", f"/join/{team.code}", f"{meeting.room}/name")
+        looks(other, house, f"{idle.place}/respond", f"{idle.place}/waiting")
+        looks(mine, house, f"{phones[0].place}/respond", f"{phones[0].place}/waiting")
+        meeting.does("close")
+        meeting.awaits("synthesis_completed")
+        looks(panel, house, meeting.url, f"{meeting.url}/meeting")
+        looks(mine, house, f"{phones[0].place}/respond", f"{phones[0].place}/waiting")
+        meeting.does("reveal")
+        looks(panel, house, meeting.url, f"{meeting.url}/meeting", f"{meeting.url}/export/print",
+              f"/admin/teams/{team.id}/trend", team.sessions)  # fmt: skip
+        looks(mine, house, f"{phones[0].place}/waiting", f"{meeting.room}/synthesis")
+    finally:
+        for context in (ours, *contexts):
+            context.close()
+    assert [url for url in foreign if not url.startswith((house.served.url, "data:"))] == []
+
+
+def looks(page: Page, house: House, *paths: str) -> None:
+    for path in paths:
+        answer = page.goto(house.served.url + path)
+        assert answer is not None and answer.status == 200, (path, answer and answer.status)
+        assert findings(page) == [], path
+
+
+def test_32_the_checks_can_fail(browser: Browser) -> None:
+    """Planted: a page with each of the faults the checks look for."""
+    context = browser.new_context(viewport=PHONE, java_script_enabled=False)
+    page = context.new_page()
+    page.set_content(
+        "<title></title><body><p style='color:#999;background:#fff'>pale</p><input name=a><img src=x><h1>A</h1>"
+        "<h3>B</h3><div id=a></div><div id=a></div><p style='width:900px'>wide</p><a href=/></a>"
+    )
+    found = " ".join(findings(page))
+    context.close()
+    for fault in ("wider", "contrast", "label", "alt", "lang", "title", "twice", "level", "name"):
+        assert fault in found, (fault, found)
