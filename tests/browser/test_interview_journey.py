@@ -20,8 +20,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from sitting.local_model import install
 from tests.support.process import Program
 
+ROOT = Path(__file__).parents[2]
+MODEL = 90_000  # until the model that runs here has read its prompt
 SLOW = 25_000  # milliseconds that a busy machine may take for what it does at once
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 700}
 CRITERIA = ("Understanding", "Approach", "Use of AI", "Checking", "Communication")
@@ -43,12 +46,12 @@ SELECT = """([seq, start, length]) => {
 class House:
     """The program on one port and one directory, through as many starts as it takes."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, model: str = "scripted:slow") -> None:
         with closing(socket.socket()) as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = os.environ | {"SITTING_DATA": str(data), "SITTING_MODEL": "scripted:slow"}
+        self.environment = os.environ | {"SITTING_DATA": str(data), "SITTING_MODEL": model}
         self.program = self._started()
         self.link = self.program.wait_for(r"Sign in once with: (\S+)")[1]
 
@@ -76,6 +79,18 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     made = House(tmp_path)
+    yield made
+    made.program.stop()
+
+
+@pytest.fixture
+def local_house(tmp_path: Path) -> Iterator[House]:
+    """With the real model that runs on this machine."""
+    pytest.importorskip("xllamacpp", reason="no local runtime: install the extra `local`")
+    cache = Path(os.environ.get("TEST_CACHE", ROOT / ".cache")) / "local-model"
+    install(cache, print)
+    (tmp_path / "models").symlink_to(cache / "models")
+    made = House(tmp_path, model="local")
     yield made
     made.program.stop()
 
@@ -212,6 +227,33 @@ def test_an_interview_survives_its_server(house: House, people: tuple[Person, Pe
 
     _judged(interviewer, house, id)
     assert re.search(r"(?i)ok|verified|whole", house.verified(id))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("people", [{"viewport": DESKTOP}], indirect=True, ids=["desktop"])
+def test_an_interview_with_the_local_model(local_house: House, people: tuple[Person, Person]) -> None:
+    interviewer, candidate = people
+    interviewer.signs_in(local_house.link)
+    id, link = _plan(interviewer, local_house, "Ada Example")
+    _joins(candidate, link)
+    watched, room = interviewer.page, candidate.page
+    question = "Explain at length how sorting the bookings by their start helps to find the ones that clash."
+    room.get_by_label("Your message").fill(question)
+    room.get_by_label("Your message").press("Enter")
+    for page in (watched, room):
+        expect(page.locator("#talk [data-turn]")).to_have_text(re.compile(r"\w+ \w+"), timeout=MODEL)
+    local_house.killed()
+    expect(room.locator("[data-follow-status]")).to_contain_text("Reconnecting")
+    local_house.back()
+    expect(room.locator("#talk .message-mark")).to_have_text("Incomplete")
+    room.get_by_role("button", name="Try again").click()
+    for page in (watched, room):
+        expect(page.locator("#talk [data-turn]")).to_have_text(re.compile(r"\w+ \w+"), timeout=MODEL)
+    room.get_by_role("button", name="Stop the reply").click()
+    expect(room.locator("#talk [data-turn]")).to_have_count(0)
+    _does(watched, "end", reason="Thank you")
+    expect(room.get_by_role("heading", name="Interview finished")).to_be_visible()
+    assert re.search(r"(?i)ok|verified|whole", local_house.verified(id))
 
 
 def _first_question(watched: Page, room: Page) -> None:
