@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -54,7 +54,7 @@ def as_phone(browser: Browser, device: Device, **options: Any) -> BrowserContext
 
 
 def test_31_pages_follow_the_submits(house: House, browser: Browser) -> None:
-    names = [f"Person {number}" for number in range(1, 8)]
+    names = [f"Person {number}" for number in range(1, 6)]
     meeting = house.team(*names).capturing()
     waiting = meeting.device(1, "Early")
     ours, theirs = as_program(browser, meeting.by), as_phone(browser, waiting)
@@ -64,7 +64,7 @@ def test_31_pages_follow_the_submits(house: House, browser: Browser) -> None:
             with page.expect_response(lambda answer: "/events" in answer.url):
                 page.goto(house.served.url + path)
         took: list[list[float]] = [[] for _ in pages]
-        phones = [meeting.device(member) for member in range(2, 8)]
+        phones = [meeting.device(member) for member in range(2, 6)]
         for phone in phones:
             for page in pages:
                 page.evaluate(WATCH)
@@ -76,7 +76,7 @@ def test_31_pages_follow_the_submits(house: House, browser: Browser) -> None:
         # A busy machine may stall once; a page that asks again now and then is never this fast on its best try.
         assert all(min(times) < 1000 for times in took), took
         for page in pages:
-            expect(page.locator("main")).to_contain_text("7")
+            expect(page.locator("main")).to_contain_text("5")
             live = page.inner_text("main")
             page.reload()
             expect(page.locator("[data-follow-status]")).to_have_text("Live")
@@ -181,9 +181,8 @@ def confirmed(page: Page, name: str) -> None:
     presses(page, inside.locator("button[type=submit]"))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_32_no_page_has_a_finding(house: House, browser: Browser, scheme: str) -> None:
-    """Every page in every state: fits 375 px, no WCAG AA finding, nothing from elsewhere; scripts are off."""
+def test_32_no_page_has_a_finding(house: House, browser: Browser) -> None:
+    """Every page in every state, light and dark: fits 375 px, no WCAG AA finding, no foreign request, no scripts."""
     house.plays(*answers(outcome()))
     team = house.team(
         "Alice", "Bob", "Cy", "A name of somebody " + "x" * 60, strategy_statement="word " * 60 + "y" * 200
@@ -191,7 +190,7 @@ def test_32_no_page_has_a_finding(house: House, browser: Browser, scheme: str) -
     old = team.capturing("2025-12").to("revealed")
     sent(team.posts("/actions", text="Write it down " + "z" * 100, session_id=old.id, due_on="2026-02-01"))
     meeting, draft = team.capturing(), team.plan("2026-03")
-    options: dict[str, Any] = {"viewport": PHONE, "java_script_enabled": False, "color_scheme": scheme}
+    options: dict[str, Any] = {"viewport": PHONE, "java_script_enabled": False}
     ours = as_program(browser, team.by, **options)
     phones = meeting.filled("One " + "w" * 480, "Two", "Three")
     idle, visitor = meeting.device(4), meeting.device()
@@ -224,10 +223,13 @@ def test_32_no_page_has_a_finding(house: House, browser: Browser, scheme: str) -
 
 
 def looks(page: Page, house: House, *paths: str) -> None:
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for path in paths:
         answer = page.goto(house.served.url + path)
         assert answer is not None and answer.status == 200, (path, answer and answer.status)
-        assert findings(page) == [], path
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            assert findings(page) == [], (path, scheme)
 
 
 def test_32_the_checks_can_fail(browser: Browser) -> None:

@@ -53,8 +53,8 @@ def test_nothing_gives_nothing() -> None:
 
 
 def test_forms_of_one_word_are_one_word_and_short_words_stay() -> None:
-    families = (["plan", "plans", "planned", "planning"], ["share", "shares", "shared", "sharing"])
-    families += (["priority", "priorities"], ["handover", "handovers"], ["agree", "agrees", "agreement"])
+    families = [["plan", "plans", "planned", "planning"], ["share", "shares", "shared", "sharing"]]
+    families += [["priority", "priorities"], ["handover", "handovers"], ["agree", "agrees", "agreement"]]
     assert [len({grouping.stem(word) for word in family}) for family in families] == [1] * 5
     assert [grouping.stem(word) for word in ("is", "gas", "less", "team")] == ["is", "gas", "less", "team"]
 

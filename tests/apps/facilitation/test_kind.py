@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,12 @@ def table(tmp_path: Path) -> Iterator[Table]:
 
 def staged(table: Table, state: str) -> str:
     """A session in a state."""
-    made = {"draft": table.draft, "capturing": table.capturing, "closed": table.closed, "revealed": table.revealed}
+    made: dict[str, Callable[[], str]] = {
+        "draft": table.draft,
+        "capturing": table.capturing,
+        "closed": table.closed,
+        "revealed": table.revealed,
+    }
     id = made[state]()
     assert table.session(id).state == state
     return id
@@ -101,7 +106,8 @@ def test_a_month_belongs_to_one_session(table: Table) -> None:
     table.do(other, ChangeMonth(month=MONTH))
     assert table.session(other).data["month"] == MONTH
     assert table.told(other)[-1] == {
-        "seq": 2, "type": "month_changed", "ts": "2026-03-01T09:00:00.000Z", "data": {"month": MONTH, "from": "2026-02"},
+        "seq": 2, "type": "month_changed", "ts": "2026-03-01T09:00:00.000Z",
+        "data": {"month": MONTH, "from": "2026-02"},
     }  # fmt: skip
     table.bench(table.engine.erase(id, ADA))
     table.draft("2026-03")

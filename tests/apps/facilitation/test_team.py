@@ -1,4 +1,4 @@
-"""Teams: who is in them, who leads them, what stays open between the meetings, and what goes when a member is erased."""
+"""Teams: who is in them, who leads them, what stays open, and what goes when a member is erased."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from sitting import errors
-from sitting.apps.facilitation import commands, exports, people, refusals, team_commands, team_views, terms, views
+from sitting.apps.facilitation import (
+    commands,
+    exports,
+    people,
+    refusals,
+    responses,
+    team_commands,
+    team_views,
+    terms,
+    views,
+)
 from sitting.apps.facilitation.team_commands import (
     AddAction,
     AddFacilitator,
@@ -109,7 +119,7 @@ def test_what_a_team_may_not_be(fields: dict[str, Any]) -> None:
 
 
 def test_edits_name_what_they_changed_and_nothing_else_is_written(table: Table) -> None:
-    table.do(table.team, EditTeam(team_name="South", settings={"auto_reveal": True}))  # type: ignore[arg-type]
+    table.do(table.team, EditTeam(team_name="South", settings={"auto_reveal": True}))
     table.do(table.team, EditTeam(team_name="South"))
     told = [event for event in table.told(table.team) if event and event["type"] == "edited"]
     assert [event["data"]["fields"] for event in told] == [["settings", "team_name"]]
@@ -228,9 +238,8 @@ def test_an_erased_member_is_nowhere_and_the_chain_still_holds(tmp_path: Path) -
     other = '{"name": "Two", "statement": "The goal is unclear.", "responses": ["R2"]}'
     answer = (
         '{"themes": "There is noise.", "statements": [' + ", ".join([statement % canary, other, other]) + "], "
-        '"gap_type": "Alignment", "gap_reasoning": "Because of the %s.", '
-        % canary
-        + '"suggested_recalibrations": ["a", "b", "c"]}'
+        '"gap_type": "Alignment", "gap_reasoning": "Because of the xylophone.", '
+        '"suggested_recalibrations": ["a", "b", "c"]}'
     )
     with laid(tmp_path, Step(pieces=(answer,))) as table:
         old, new = table.revealed(points=(f"I hear a {canary}", "The goal", "A goal")), table.capturing("2026-02")
@@ -242,7 +251,11 @@ def test_an_erased_member_is_nowhere_and_the_chain_still_holds(tmp_path: Path) -
         table.works()
         team, session = table.session(table.team), table.session(old)
         panel = views.panel(session, team, table.clock.now())
-        everything = [panel, team_views.team(team), exports.markdown(session, team, "facilitator", table.clock.now())]
+        everything: list[Any] = [
+            panel,
+            team_views.team(team),
+            exports.markdown(session, team, "facilitator", table.clock.now()),
+        ]
         everything += [table.told(id) for id in (table.team, old, new)]
         everything += [dict(record.__dict__) for id in (table.team, old, new) for record in
                        table.bench(table.engine.journal(id, ADA)).records]  # fmt: skip
@@ -253,7 +266,7 @@ def test_an_erased_member_is_nowhere_and_the_chain_still_holds(tmp_path: Path) -
             "3 sealed, 2 shown, digest matches. 1 response was erased later on request."
         )
         assert [each["response"] for each in panel["responses"]] == [
-            label for label in ("R1", "R2", "R3") if label in views.responses.labelled(session)
+            label for label in ("R1", "R2", "R3") if label in responses.labelled(session)
         ]
         assert panel["synthesis"]["themes"] == "There is noise."
         assert panel["synthesis"]["gap_reasoning"] is None

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sitting import bundle
+from sitting import bundle, errors
 from sitting.apps.facilitation import exports, people, telling, terms, views
 from sitting.apps.facilitation.commands import (
     CancelSynthesis,
@@ -28,6 +29,7 @@ from sitting.core.session import Session
 from sitting.model import Step
 from tests.apps.facilitation.table import MONTH, Table, laid
 from tests.support.engines import ADA
+from tests.support.hall import until
 
 CANARIES = ("aardvark", "bumblebee", "cormorant")
 ECHO = json.dumps(
@@ -115,10 +117,10 @@ def test_the_text_of_a_synthesis_is_the_facilitators_while_capture_is_closed(tab
     assert (text.ended, text.status, text.text) == (True, "completed", ECHO)
     others = (table.device(f"phone-{id}-1"), people.projector("s1"), table.device("nobody"))
     for actor in others:
-        with pytest.raises(Exception, match="Turn not found"):
+        with pytest.raises(errors.NotFound, match="Turn not found"):
             table.bench(table.engine.text(id, job, actor))
     table.do(id, Reopen())
-    with pytest.raises(Exception, match="Turn not found"):
+    with pytest.raises(errors.NotFound, match="Turn not found"):
         table.bench(table.engine.text(id, job, ADA))
 
 
@@ -280,8 +282,6 @@ def test_the_files_of_a_session(table: Table) -> None:
 
 @pytest.mark.parametrize("level", ["named", "anonymous"])
 def test_the_json_export_verifies_offline_and_an_anonymous_one_has_no_name(table: Table, level: Any) -> None:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     id = table.revealed()
     table.do(table.team, AddAction(text="Ask them", session_id=id, owner_member_id=2))
     table.do(id, RaiseAnonymity(level=level))
@@ -334,8 +334,6 @@ def test_a_cancelled_synthesis_leaves_its_text_to_those_who_watched(tmp_path: Pa
         id = table.closed()
         job = str(table.session(id).data["synthesis"]["job"])
         table.starts_working()
-        from tests.support.hall import until
-
         until(lambda: table.bench(table.engine.text(id, job, ADA)).text == ECHO[:40])
         table.do(id, CancelSynthesis(job=job))
         text = table.bench(table.engine.text(id, job, ADA))

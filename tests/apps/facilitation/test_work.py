@@ -15,6 +15,7 @@ from sitting.apps.facilitation.commands import (
     Close,
     RecordSynthesis,
     Reopen,
+    Result,
     RetrySynthesis,
     Reveal,
     Synthesize,
@@ -23,6 +24,7 @@ from sitting.apps.facilitation.team_commands import EraseMember
 from sitting.core.actor import WORKER
 from sitting.engine import Lease
 from sitting.model import Gate, Step
+from sitting.scripted_model import example
 from sitting.worker import Worker
 from tests.apps.facilitation.table import POINTS, Table, laid
 from tests.support.engines import ADA, at_once
@@ -227,7 +229,7 @@ def test_a_reopening_discards_what_is_under_way(tmp_path: Path) -> None:
 def test_a_word_for_another_round_changes_nothing(tmp_path: Path) -> None:
     with laid(tmp_path) as table:
         id = table.closed()
-        late = RecordSynthesis(job="an-older-one", result=work.Result(**GOOD))
+        late = RecordSynthesis(job="an-older-one", result=Result(**GOOD))
         table.do(id, late, WORKER)
         assert (table.types(id)[-1], status(table, id)) == ("synthesis_discarded", "generating")
 
@@ -295,42 +297,46 @@ def test_what_people_write_cannot_close_its_tags(tmp_path: Path) -> None:
 
 
 def test_erasing_a_member_while_it_is_read_reads_the_others_again(tmp_path: Path) -> None:
-    with laid(tmp_path, answer(), names=("Alice", "Bob", "Cy", "Dana")) as table:
+    gate = Gate()
+    slow = Step(pieces=tuple(json.dumps(GOOD)), gate=gate)
+    with laid(tmp_path, slow, answer(), names=("Alice", "Bob", "Cy", "Dana")) as table:
         id = table.closed(points=(*POINTS, "a rhinoceros"))
+        table.starts_working()
+        gate.wait_until_waiting()
         table.do(table.team, EraseMember(member_id=4, confirm="Dana"))
-        table.works()
-        assert table.types(id)[5 + 4 :] == [
-            *("synthesis_requested" if False else "closed", "synthesis_requested")[1:],
-        ] or "synthesis_discarded" in table.types(id)
+        until(lambda: "member_forgotten" in table.types(id))
+        gate.open()
         assert table.last(id, "synthesis_discarded").data["reason"] == "erased"
-        table.works()
-        assert status(table, id) in ("complete", "failed")
+        until(lambda: status(table, id) in ("complete", "failed"))
+        assert table.types(id).count("synthesis_requested") == 2
+        prompts_seen = [prompt[-1].content for prompt in table.model.prompts]
+        assert ["rhinoceros" in each for each in prompts_seen] == [True] + [False] * (len(prompts_seen) - 1)
         assert "rhinoceros" not in str(table.session(id))
         assert table.verified(id)
 
 
-def test_erasing_leaves_too_few(tmp_path: Path) -> None:
-    with laid(tmp_path, answer()) as table:
+def test_erasing_that_leaves_too_few_leaves_it_at_that(tmp_path: Path) -> None:
+    gate = Gate()
+    with laid(tmp_path, Step(pieces=("x",), gate=gate)) as table:
         id = table.closed()
+        table.starts_working()
+        gate.wait_until_waiting()
         table.do(table.team, EraseMember(member_id=3, confirm="Cy"))
-        worker = Worker(table.engine, models=table.cast)
-        until(lambda: (worker.tick(), "member_forgotten" in table.types(id))[1])
-        until(worker.idle)
-        assert status(table, id) in ("insufficient", "complete")
+        until(lambda: "member_forgotten" in table.types(id))
+        gate.open()
+        assert status(table, id) == "insufficient"
+        assert table.types(id)[-1] == "synthesis_discarded"
         assert table.verified(id)
-        worker.stop()
 
 
 def test_the_example_answer_is_a_valid_one() -> None:
-    from sitting.model import example
-
     for whole in (True, False):
-        form = work.Result if whole else work.GroupResult
+        form = Result if whole else work.GroupResult
         text = "".join(example(prompts.schema(["R1", "R2"], whole=whole)))
         assert form.model_validate_json(text).statements[0].responses == ["R1"]
 
 
-def test_a_stale_actor_sees_no_text(tmp_path: Path) -> None:
+def test_a_synthesis_is_a_turn_that_can_be_looked_up(tmp_path: Path) -> None:
     with laid(tmp_path, answer()) as table:
         id = table.closed()
         job = str(table.session(id).data["synthesis"]["job"])

@@ -112,7 +112,7 @@ def test_02_nobody_is_refused_everywhere(house: Scene) -> None:
                     assert answer.json() == {"detail": {"error": "INVALID_TOKEN"}}, (method, path)
         for headers in ({}, PAGE):
             answer = nobody.get("/solve", headers=headers)
-            assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/solve")
+            assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fsolve")
         assert nobody.get(f"/solve/{UNKNOWN}", headers=PAGE).status_code == 303
 
 

@@ -94,7 +94,8 @@ def test_a_replay_plays_what_is_named_and_leaves_the_data_alone(data: Path) -> N
 
 
 def test_all_twelve_conversations_hold_with_a_model_that_behaves(tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path, model="scripted", **replay_service.PLENTY)
+    chosen: dict[str, Any] = {"data": tmp_path, "model": "scripted", **replay_service.PLENTY}
+    settings = Settings(**chosen)
     recorded = replay.conversations()
     assert len(recorded) == 12
     with Installation(settings, apps=(APP,)) as installation:

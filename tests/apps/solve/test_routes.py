@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from starlette.routing import Route
 
 from sitting.apps.solve import edge
+from sitting.apps.solve.routes import router
 from tests.apps.solve.room import LATER, PAGE, PLAN, WORRY, Owner, Scene, invalid, refused, scene
 
 JSON = {"Content-Type": "application/json"}
@@ -184,7 +187,8 @@ def test_a_patch_changes_fields_or_makes_one_move(ann: Owner) -> None:
     assert ann.client.patch(path, json=[]).status_code == 422
     for status in ("active", "done", "", None, 7, ["abandoned"]):
         refused(ann.client.patch(path, json={"status": status}), 400, "INVALID_STATUS")
-    for step in ("done", "", None, 7, {}):
+    no_steps: list[Any] = ["done", "", None, 7, {}]
+    for step in no_steps:
         refused(ann.client.patch(path, json={"current_step": step}), 400, "INVALID_STEP")
     stale = ann.client.patch(path, json={"title": "y"}, headers={"If-Match": '"1.1"'})
     assert stale.status_code == 412 and ann.session(id)["title"] == "Boss"
@@ -273,3 +277,78 @@ def test_followers_are_asked_for_in_both_forms(house: Scene, ann: Owner) -> None
     refused(ann.client.get(path, headers={"Accept": "image/png"}), 406, "NOT_ACCEPTABLE")
     refused(house.owner("Ben").client.get(path), 404, "SESSION_NOT_FOUND")
     assert re.fullmatch(r'"\d+\.\d+"', ann.client.get(f"/sessions/{id}").headers["etag"])
+
+
+def operations(routes: Sequence[Any]) -> Iterator[tuple[str, str]]:
+    """Every method of every route of the programs' side."""
+    for route in routes:
+        if isinstance(route, Route) and not route.path.startswith("/solve"):
+            yield from ((method, route.path) for method in sorted(route.methods or ()))
+
+
+BODIES = {
+    "/messages": {"content": WORRY}, "/options": {"title": "x", "actions": ["y"]}, "/commit": {"first_step_action": "x"},
+    "/beliefs/goal": {"text": "x"},
+}  # fmt: skip
+OF_ONE = [known for known in operations(router.routes) if "{id}" in known[1]]
+
+
+def test_the_walk_has_seen_the_routes() -> None:
+    assert len(OF_ONE) > 18 and ("PATCH", "/actions/{id}/complete") in OF_ONE
+
+
+@pytest.mark.parametrize(("method", "path"), OF_ONE, ids=lambda word: str(word))
+def test_no_route_tells_a_foreign_session_from_none(house: Scene, ann: Owner, method: str, path: str) -> None:
+    ben = house.owner("Ben")
+    foreign = ben.brought("clarify")
+    turn = ben.messages(foreign)[1]["turn"]
+    before = ben.types(foreign)
+    told = set()
+    for id in (foreign, "00000000-0000-4000-8000-000000000000", "nonsense", "a" * 500):
+        place = path.format(id=id, turn=turn, option_id="A", slot="goal")
+        right = next((body for end, body in BODIES.items() if place.endswith(end)), {})
+        for body in (right, {"nonsense": "secret"}, [1]):
+            options = {"json": body} if method in ("POST", "PATCH") else {}
+            answer = ann.client.request(method, place, **options)
+            assert answer.status_code == 404, answer.text
+            told.add(answer.content)
+    assert told <= {b"", b'{"detail":{"error":"SESSION_NOT_FOUND"}}'} and len(told) == 1
+    assert ben.types(foreign) == before
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(operations(router.routes)), ids=lambda word: str(word))
+def test_no_body_breaks_a_route(ann: Owner, dice: random.Random, method: str, path: str) -> None:
+    id = ann.brought("options")
+    turn = ann.messages(id)[-1]["turn"]
+    words: list[Any] = [
+        None,
+        0,
+        -1,
+        2**53 - 1,
+        1.5,
+        True,
+        "",
+        "x",
+        "=1+1",
+        "\u2028",
+        "x" * 5000,
+        [],
+        {},
+        ["x"] * 20,
+        {"a": {}},
+    ]
+    names = (
+        "content", "step", "title", "tags", "locale", "status", "current_step", "reminder_time", "first_step_action",
+        "confidence", "outcome", "text", "actions", "reason", "format", "nonsense",
+    )  # fmt: skip
+    for _ in range(25):
+        place = path.format(id=id, turn=dice.choice([turn, "x"]), option_id=dice.choice("ABZ"), slot="goal")
+        body = {name: dice.choice(words) for name in dice.sample(names, dice.randint(0, 3))}
+        query = {
+            name: str(dice.choice(words))[:300] for name in dice.sample(("limit", "offset", "q", "tags", "after"), 2)
+        }
+        options = {"json": body} if method in ("POST", "PATCH", "PUT") else {}
+        answer = ann.client.request(method, place, params=query, headers=LATER, **options)
+        assert answer.status_code < 500, (place, body, query, answer.text)
+        if answer.status_code == 204:
+            id = ann.create()

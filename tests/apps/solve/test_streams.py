@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -104,7 +104,7 @@ def test_cut_at_every_byte_and_every_offset(house: Scene, ann: Owner) -> None:
     answer = ann.sends(id, WORRY)
     place = answer.headers["location"]
     turn = place.split("/")[-2]
-    rests: dict[str, list[Frame]] = {}
+    rests: dict[str, Sequence[Frame]] = {}
     for end in range(len(answer.content) + 1):
         whole = answer.content[:end].rpartition(b"\n\n")[0]
         seen = [(block.rpartition(b"\nid: ")[2].decode(), block) for block in blocks(whole)]
@@ -196,5 +196,5 @@ def test_the_first_block_of_a_resumed_stream_says_where(ann: Owner) -> None:
     turn = ann.says(id, WORRY).done["turn"]
     with ann.watching(f"/sessions/{id}/turns/{turn}/stream", after=f"{turn}.3") as reader:
         first = reader.frame()
-    assert isinstance(reader, Reader) and first is not None
+    assert first is not None
     assert first.retry is not None and first.id == f"{turn}.3" and first.comment

@@ -20,7 +20,8 @@ FORMAT = "sitting.facilitation/1"
 _TIMED = ("claimed", "left", "claim_released", "submitted", "authorship_claimed")
 _KEPT = ("seq", "body", "hash", "parts")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>&])")
+_MARKS = re.compile(r"([\\`*_\[\]|~])")
+_START = re.compile(r"([#+=-]|[0-9]+[.)])")
 
 
 def names(session: Session, team: Session) -> str:
@@ -184,7 +185,9 @@ def _markdown_action(each: Mapping[str, Any]) -> str:
 def _escaped(text: str) -> str:
     """The text on one line, with nothing in it that Markdown or HTML would act on."""
     plain = _MARKS.sub(r"\\\1", " ".join(text.split()))
-    return plain.replace("\\&", "&amp;").replace("<", "&lt;").replace("\\>", "&gt;")
+    if _START.match(plain):
+        plain = f"\\{plain}" if not plain[0].isdigit() else re.sub(r"([.)])", r"\\\1", plain, count=1)
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def csv(session: Session, audience: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -170,6 +171,13 @@ def _fault(code: str | None) -> str:
         return ""
     message = _FAULTS.get(code, "The reply could not be finished. Try again.")
     return models.sse("fault", {"code": code, "message": message, "retry": frames.spread(1000, 3000)})
+
+
+def page_problem(request: Request, problem: Problem) -> Response | None:
+    """Below `/solve` there are only pages: who is not signed in is led there, whatever their program accepts."""
+    if problem.status == 401 and request.method in ("GET", "HEAD"):
+        return answer.redirect(f"/sign-in?next={quote(request.url.path, safe='')}")
+    return None
 
 
 def problem(request: Request, problem: Problem) -> Response | None:

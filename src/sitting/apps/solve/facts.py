@@ -12,7 +12,7 @@ from . import gates, prompts
 from .commands import DismissCrisis, ReportTurn, RetryTurn, SendMessage
 from .gates import Assessment
 from .prompts import Said, Wish
-from .terms import CARDS_TOKENS, MAX_CARRIED, PAUSE, SessionStatus, SolveStep
+from .terms import MAX_CARRIED, PAUSE, SessionStatus, SolveStep
 
 _LOOKED_THROUGH = 20  # completed sessions that are looked through for open actions
 
@@ -116,7 +116,7 @@ def _planned(reader: Reader, said: tuple[Said, ...], wish: Wish) -> dict[str, An
     if wish.cards:
         # Asking for cards alone costs this on top, at most twice; it is reserved as far as the budget goes.
         asked = prompts.cards_prompt(reader.session, said, wish, count=model.count, window=model.window)
-        extra = asked.tokens + min(CARDS_TOKENS, asked.output)
+        extra = asked.tokens + asked.output
     return {"plan": plan, "wish": wish, "extra": extra}
 
 

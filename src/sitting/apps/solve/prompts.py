@@ -18,10 +18,8 @@ from . import gates
 from .languages import phrases
 from .phrases import Phrases
 from .terms import (
+    CARDS_TOKENS,
     EFFORTS,
-    MAX_CARD_LINE,
-    MAX_CARD_LINES,
-    MAX_CARD_TITLE,
     MAX_CARDS,
     MIN_CARDS,
     OUTPUT_TOKENS,
@@ -30,6 +28,9 @@ from .terms import (
 
 VERSION = 1
 MESSAGE_OVERHEAD = 4  # tokens a message costs beside its text
+# A model with a small window is a small model, and what it says after a few sentences is not worth waiting for.
+_SMALL_WINDOW, _SMALL_SHARE = 8192, 12
+_ASKED_LINES, _ASKED_LINE, _ASKED_TITLE = 2, 90, 60
 Count = Callable[[str], int]
 
 _TAG = re.compile(r"<(?=\s*/?\s*said\b)", re.IGNORECASE)
@@ -72,7 +73,8 @@ def prompt(session: Session, history: Sequence[Said], wish: Wish, *, count: Coun
     """The prompt for the last message of `history`. The oldest after the first are left out when they do not fit."""
     words = phrases(session.data["locale"])
     system = Said("system", _system(session, words, wish))
-    return _fitted(system, history, words, wish, count=count, window=window)
+    output = OUTPUT_TOKENS if window >= _SMALL_WINDOW else window // _SMALL_SHARE
+    return _fitted(system, history, words, wish, count=count, window=window, output=output)
 
 
 def cards_prompt(session: Session, history: Sequence[Said], wish: Wish, *, count: Count, window: int) -> Prompt:
@@ -80,7 +82,7 @@ def cards_prompt(session: Session, history: Sequence[Said], wish: Wish, *, count
     words = phrases(session.data["locale"])
     parts = (words.rules, words.data, _beliefs(session, words), words.cards_only)
     system = Said("system", _shown("\n\n".join(parts), wish))
-    return _fitted(system, history, words, wish, count=count, window=window)
+    return _fitted(system, history, words, wish, count=count, window=window, output=min(CARDS_TOKENS, window // 4))
 
 
 def history(session: Session, *, before: int | None = None) -> tuple[Said, ...]:
@@ -99,17 +101,17 @@ def redacted(text: str) -> str:
 
 
 def cards_schema(locale: str) -> dict[str, Any]:
-    """What a data-only answer must be."""
+    """What a data-only answer must be: shorter than cards may be, so that all of them fit the answer."""
     lines = {
         "type": "array",
         "minItems": 1,
-        "maxItems": MAX_CARD_LINES,
-        "items": {"type": "string", "minLength": 1, "maxLength": MAX_CARD_LINE},
+        "maxItems": _ASKED_LINES,
+        "items": {"type": "string", "minLength": 1, "maxLength": _ASKED_LINE},
     }
     card = {
         "type": "object",
         "properties": {
-            "title": {"type": "string", "minLength": 1, "maxLength": MAX_CARD_TITLE},
+            "title": {"type": "string", "minLength": 1, "maxLength": _ASKED_TITLE},
             "actions": lines,
             "pros": lines,
             "cons": lines,
@@ -164,9 +166,10 @@ def _card(card: Mapping[str, Any], words: Phrases, chosen: bool) -> str:
     return f"- {card['id']}{mark} {_fenced(card['title'])} ({card['effort']}): {_fenced(details)}"
 
 
-def _fitted(system: Said, history: Sequence[Said], words: Phrases, wish: Wish, *, count: Count, window: int) -> Prompt:
+def _fitted(
+    system: Said, history: Sequence[Said], words: Phrases, wish: Wish, *, count: Count, window: int, output: int
+) -> Prompt:
     """The messages that fit the window beside the answer: the first, and as many of the last as there is room for."""
-    output = min(OUTPUT_TOKENS, window // 4)
     shown = [Said(said.role, _said(said, wish)) for said in history]
     room = window - output - _cost(system, count)
     last = _clipped(shown[-1], room, words, count) if shown else None

@@ -40,7 +40,12 @@ router = APIRouter(tags=["solve"])
 Who = Annotated[Actor, Depends(owner)]
 BODY_LIMIT = 64 * 1024
 BODY_LIMITS = {"/sessions(/.*)?": BODY_LIMIT, "/actions/.*": BODY_LIMIT, "/solve(/.*)?": BODY_LIMIT}
-PROBLEMS = {"/sessions": edge.problem, "/actions": edge.problem, "/stats": edge.problem}
+PROBLEMS = {
+    "/sessions": edge.problem,
+    "/actions": edge.problem,
+    "/stats": edge.problem,
+    "/solve": edge.page_problem,
+}
 COMMIT_FIELDS = frozenset({"first_step_action", "reminder_time", "confidence"})
 
 

@@ -20,7 +20,6 @@ from .commands import Card, Cards, ReportTurn, Trailer
 from .prompts import Prompt, Said, Wish
 from .terms import (
     BUDGET_EXHAUSTED,
-    CARDS_TOKENS,
     LEAST_CARDS_TOKENS,
     MODEL_FAILED,
     MODEL_OUTPUT_INVALID,
@@ -222,7 +221,7 @@ def _cards(work: _Reply) -> tuple[list[Card] | None, str | None]:
         try:
             text = work.ask(
                 asked,
-                max_tokens=min(CARDS_TOKENS, asked.output, room),
+                max_tokens=min(asked.output, room),
                 on_text=lambda piece: None,
                 temperature=_CARDS_TEMPERATURE,
                 schema=schema,
