@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -384,6 +385,7 @@ def token_create(
     name: str,
     account: Annotated[str, typer.Option(help="E-mail or id; the local account without it.")] = "",
     read_only: bool = False,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days it is good for; no end without it.")] = None,
     data: Data = None,
     database: Database = None,
 ) -> None:
@@ -391,9 +393,27 @@ def token_create(
     with opened(data, database) as installation:
         access = installation.access
         owner = access.find_account(account).result() if account else access.local().id
-        secret, id = access.create_token(owner, name, scopes=("read",) if read_only else ("*",)).result()
+        scopes = ("read",) if read_only else ("*",)
+        until = None if days is None else installation.clock.now() + timedelta(days=days)
+        secret, id = access.create_token(owner, name, scopes=scopes, expires_at=until).result()
         print(secret)
         print(f"id {id}, for {owner}; it is not shown again", file=sys.stderr)
+
+
+@token.command("revoke")
+def token_revoke(id: str, data: Data = None, database: Database = None) -> None:
+    """Take a token back, by its id; whoever uses it is refused from now on."""
+    with opened(data, database) as installation:
+        installation.access.revoke(id, account=None).result()
+        print(f"{id}: revoked")
+
+
+@account.command("disable")
+def account_disable(account: str, data: Data = None, database: Database = None) -> None:
+    """Let a person (e-mail or id) in no more; what they did stays."""
+    with opened(data, database) as installation:
+        installation.access.disable(id := installation.access.find_account(account).result()).result()
+        print(f"{id}: disabled")
 
 
 @account.command("create")
