@@ -291,10 +291,14 @@ def turn(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str) -> Tu
 def text(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str, *, after: int) -> TextPage:
     """A turn's text from an offset: from its rows while it runs, from its last event afterwards."""
     job = _heard(tx, kind, held, actor, role, id)
-    written = texts.read(tx, held.session.id, id) if job.is_active else _final_text(tx, kind, held.session.id, job)
-    if after > len(written):
+    if job.is_active:
+        rest = texts.since(tx, held.session.id, id, after=after)
+    else:
+        whole = _final_text(tx, kind, held.session.id, job)
+        rest = whole[after:] if after <= len(whole) else None
+    if rest is None:
         raise errors.InvalidCursor()
-    return TextPage(after, written[after:], not job.is_active, RUNNING if job.is_active else job.state, job.end_seq)
+    return TextPage(after, rest, not job.is_active, RUNNING if job.is_active else job.state, job.end_seq)
 
 
 def refolded(tx: Tx, kind: Kind, session: Session, *, upto: int = journal.LAST) -> Session:

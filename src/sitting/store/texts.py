@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from .schema import texts
 from .transaction import Hot, Tx
@@ -11,6 +11,23 @@ _WRITE = Hot(insert(texts).values({column.name: bindparam(column.name) for colum
 _READ = Hot(
     select(texts.c.off, texts.c.text)
     .where(texts.c.session == bindparam("session_"), texts.c.job == bindparam("job_"))
+    .order_by(texts.c.off)
+)
+_EARLIER = texts.alias()
+_SINCE = Hot(
+    select(texts.c.off, texts.c.text)
+    .where(
+        texts.c.session == bindparam("session_"),
+        texts.c.job == bindparam("job_"),
+        texts.c.off
+        >= select(func.max(_EARLIER.c.off))
+        .where(
+            _EARLIER.c.session == bindparam("session_"),
+            _EARLIER.c.job == bindparam("job_"),
+            _EARLIER.c.off <= bindparam("after_"),
+        )
+        .scalar_subquery(),
+    )
     .order_by(texts.c.off)
 )
 
@@ -23,6 +40,16 @@ def write(tx: Tx, session: str, job: str, *, off: int, text: str) -> None:
 def read(tx: Tx, session: str, job: str) -> str:
     """The whole text so far."""
     return "".join(text for _, text in tx.all(_READ, session_=session, job_=job))
+
+
+def since(tx: Tx, session: str, job: str, *, after: int) -> str | None:
+    """What was written after an offset, read without what came before it; None when there is not that much."""
+    rows = tx.all(_SINCE, session_=session, job_=job, after_=after)
+    if not rows:
+        return None if after else ""
+    begin = after - int(rows[0][0])
+    text = "".join(piece for _, piece in rows)
+    return text[begin:] if begin <= len(text) else None
 
 
 def forget(tx: Tx, session: str, job: str | None = None) -> None:

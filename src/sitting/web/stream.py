@@ -343,7 +343,7 @@ class TurnStream(EventStream):
         self.turn, self.off, self.written = turn, after, written
 
     async def run(self, out: Out, topic: Topic) -> bool:
-        text = await self._read()
+        text = await self._read(topic)
         await out.start(self.extra)
         await out.write(self.written.opening(self.turn, self.off))
         while True:
@@ -356,10 +356,15 @@ class TurnStream(EventStream):
             if not await self.parked(out, topic, at_most=self.pace.text, beat=frames.HEARTBEAT):
                 return True
             self.note(topic)
-            text = await self._read()
+            text = await self._read(topic)
 
-    async def _read(self) -> TextPage:
-        return await deps.settle(self.engine.text(self.session, self.turn, self.actor, after=self.off))
+    async def _read(self, topic: Topic) -> TextPage:
+        actor, turn, off = self.actor, self.turn, self.off
+
+        async def read() -> TextPage:
+            return await deps.settle(self.engine.text(self.session, turn, actor, after=off))
+
+        return await self.streams.together((topic, self.tick, actor, turn, off), read)
 
 
 async def _left(receive: Receive, task: asyncio.Task[Any]) -> None:

@@ -134,6 +134,17 @@ def everywhere(watch: Watch, *, preview: bool, forms: bool = True) -> None:
     assert watch.asked > len(routes)
 
 
+def pages(watch: Watch) -> Iterator[tuple[str, str, str]]:
+    """Every page that anybody may open now: who, address, text."""
+    for method, template in sorted(set(operations(watch.house.served.server.app.routes))):
+        for path in addresses(watch, template) if method == "GET" else ():
+            for viewer in watch.viewers:
+                with viewer.client.stream("GET", path, headers=PAGE) as answer:
+                    if answer.headers.get("content-type", "").startswith("text/html"):
+                        answer.read()
+                        yield viewer.name, path, answer.text
+
+
 def operations(routes: Sequence[BaseRoute]) -> Iterator[tuple[str, str]]:
     """Every method of every route, also of routers inside."""
     for route in routes:

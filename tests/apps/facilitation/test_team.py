@@ -297,3 +297,21 @@ def test_companies_are_counted_by_name(table: Table) -> None:
     two = table.session(table.team)
     assert team_views.companies([one, two, one]) == [{"name": "acme", "teams": 1}, {"name": "Works", "teams": 2}]
     assert team_views.title(two) == "North"
+
+
+def test_the_name_of_an_actions_owner_goes_with_the_member(table: Table) -> None:
+    january = table.revealed()
+    table.do(table.team, AddAction(text="Ask them", session_id=january, owner_member_id=1))
+    table.do(table.team, RemoveMember(member_id=1))
+    february = table.capturing("2026-02")
+
+    def owner() -> Any:
+        started = next(each for each in table.told(february) if each and each["type"] == "started")
+        return started["data"]["carried_actions"][0]["owner"]
+
+    assert owner() == {"id": 1, "name": "Alice"}
+    table.do(table.team, EraseMember(member_id=1, confirm="Alice"))
+    table.works()
+    assert owner() == {"id": 1, "name": "Erased member"}
+    assert "Alice" not in str([table.bench(table.engine.journal(id, ADA)) for id in (table.team, january, february)])
+    assert table.verified(february)

@@ -132,14 +132,14 @@ BROKEN: dict[str, tuple[Line, bool, list[Event], list[str]]] = {
     "a message of danger was answered by the model": (Line("x", crisis=True), False, [CRISIS, BY_MODEL, DONE], []),
     "a message of low effort was counted": (Line("x", low=True), False, [HEARD, DONE], []),
     "the reply shows ---DATA---": (Line("x"), False, [DONE], ["Fine.", "Fine.\n---DATA---"]),
-    'the reply shows "cards":': (Line("x"), False, [DONE], ['{"cards": []}']),
+    'the reply shows {"cards":': (Line("x"), False, [DONE], ['{"cards": []}']),
 }
 
 
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_replay_notices(fault: str) -> None:
     line, meets, events, seen = BROKEN[fault]
-    assert fault in set(replay.faults(line, events, seen, meets=meets))
+    assert fault in set(replay.faults(line, events, seen, meets=meets, said='{"first_step": 1}'))
 
 
 def test_a_replay_counts_for_itself_when_a_gate_is_met() -> None:
@@ -155,7 +155,9 @@ def test_a_replay_counts_for_itself_when_a_gate_is_met() -> None:
 
 
 def test_a_replay_is_content_with_what_is_right() -> None:
-    assert list(replay.faults(Line("x"), [HEARD, BY_MODEL, DONE, MOVED], ["Fine."], meets=True)) == []
-    assert list(replay.faults(Line("x"), [event("turn_failed", code="INVALID")], [], meets=True)) == []
+    assert list(replay.faults(Line("x"), [HEARD, BY_MODEL, DONE, MOVED], ["I ---DATA---"], meets=True, said="")) == []
+    assert list(replay.faults(Line("x"), [event("turn_failed", code="INVALID")], [], meets=True, said="")) == []
+    repeated = ['You said {"first_step": 1}.']
+    assert list(replay.faults(Line("x"), [DONE], repeated, meets=False, said='{"first_step": 1}')) == []
     broken = replay.Verdict("a", "b", 2, ("one", "two"))
     assert not broken.held and broken.line == "BROKEN  a (b), 2 messages: one; two"

@@ -17,7 +17,8 @@ from playwright.sync_api import Page, expect
 from sitting.apps.solve import talk, wording
 from sitting.model import Gate, Step
 from tests.apps.solve.room import MOCK, PAGE, PLAN, UNKNOWN, WORRY, Owner, Scene, card, scene, trailer
-from tests.support import docs
+from tests.support import axe, docs
+from tests.support.clock import ManualClock
 
 HOW_TO = "docs/how-to/solve-a-problem.md"
 SECONDS = 10_000
@@ -77,7 +78,7 @@ def shown(owner: Owner, path: str, status: int = 200) -> Reading:
     return read(owner.client.get(path, headers=PAGE), status)
 
 
-def posted(owner: Owner, path: str, status: int = 303, **fields: str) -> httpx.Response:
+def posted(owner: Owner, path: str, status: int = 303, /, **fields: str) -> httpx.Response:
     """A form as a browser without a script sends it."""
     answer = owner.client.post(path, data=fields, headers=PAGE)
     assert answer.status_code == status, (answer.status_code, answer.text[:2000])
@@ -406,6 +407,53 @@ def test_open_first_steps_come_back_until_they_are_done(ann: Owner) -> None:
     assert PLAN in shown(ann, "/solve/actions?status=pending").text
 
 
+def test_an_open_step_says_when_its_time_has_come(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with scene(tmp_path, clock=clock) as stage:
+        ann = stage.owner()
+        id = ann.brought("commit")
+        posted(ann, f"/solve/{id}/commit", first_step_action=PLAN, remind="1")
+        assert "It is time" not in shown(ann, "/solve").text
+        clock.advance(3601)
+        for path in ("/solve", "/solve/actions"):
+            assert "It is time" in shown(ann, path).text
+
+
+def test_the_quota_is_shown_and_its_end_is_said(tmp_path: Path) -> None:
+    with scene(tmp_path, solve_quota_limit=1) as stage:
+        ann = stage.owner()
+        assert "0 of 1 sessions opened in this space this month." in shown(ann, "/solve").text
+        posted(ann, "/solve", content=WORRY)
+        page = read(posted(ann, "/solve", 403, content="Another worry of mine"), 403)
+        assert "1 of 1 sessions" in page.text and "Another worry of mine" in page.text
+
+
+def test_too_many_messages_say_when_to_come_again(tmp_path: Path) -> None:
+    with scene(tmp_path, solve_messages_minute=1, clock=ManualClock()) as stage:
+        ann = stage.owner()
+        id = ann.create()
+        ann.says(id, WORRY)
+        answer = posted(ann, f"/solve/{id}/messages", 429, content="It began last week")
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert "It began last week" in read(answer, 429).text
+
+
+def test_the_new_view_is_agreed_to_with_one_button(stage: Scene, ann: Owner) -> None:
+    for locale in wording.LANGUAGES:
+        id = ann.create(locale=locale)
+        for content in (
+            "我的老板从来不理会我的建议",
+            "从上个项目晚了以后开始",
+            "我怕没有人看见我的工作",
+            "我和他谈过两次了",
+        ):
+            ann.says(id, content)
+        words = wording.words(locale)["fits"]
+        assert words["label"] in shown(ann, f"/solve/{id}").text
+        posted(ann, f"/solve/{id}/messages", content=words["say"])
+        ann.awaits(id, "options_offered")
+
+
 def test_nobody_else_sees_a_session(stage: Scene, ann: Owner) -> None:
     id = ann.create(title="Mine alone")
     bob = stage.owner("Bob", "member", "admin")
@@ -451,6 +499,35 @@ def test_a_reply_is_followed_word_by_word_through_a_reload(signed_in: Page, stag
     expect(page.locator("#mood")).to_have_attribute("data-mood", "anxious", timeout=SECONDS)
     expect(page.get_by_text("Tone of your last message")).to_contain_text("anxious", timeout=SECONDS)
     expect(page.get_by_role("textbox", name="Your message")).to_have_value("")
+
+
+@pytest.mark.parametrize("locale", wording.LANGUAGES)
+def test_the_guided_form_is_for_everybody(signed_in: Page, stage: Scene, ann: Owner, locale: str) -> None:
+    stage.leaves()
+    page = signed_in
+    page.set_viewport_size({"width": 375, "height": 700})
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.goto(f"{stage.served.url}/solve")
+    page.get_by_label("Language").select_option(locale)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector("#guided-form")
+    for step in ("receive", "clarify", "reframe", "options"):
+        assert axe.violations(page) == [], step
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        for field in page.locator("#guided-form textarea").all():
+            field.fill("I want to die" if step == "receive" else "Something I know")
+        if step == "receive":
+            page.locator("#guided-form button[type=submit]").click()
+            page.wait_for_selector("#crisis")
+            assert axe.violations(page) == [], "crisis"
+            page.locator("[name=not_meant]").check()
+        if step != "options":
+            page.locator("#guided-form button[type=submit]").click()
+            page.wait_for_selector(f"#steps [aria-current=step] >> text='{_named(locale, step)}'", state="detached")
+
+
+def _named(locale: str, step: str) -> str:
+    return str(wording.words(locale)["steps"][step]["name"])
 
 
 def test_the_example_for_browsers_does_what_it_says(signed_in: Page, ann: Owner) -> None:

@@ -262,8 +262,7 @@ def test_the_same_key_on_other_commands(ann: Owner) -> None:
     answers = [ann.client.post(f"/sessions/{id}/options/A/choose", json={}, headers=key) for _ in range(3)]
     assert {answer.status_code for answer in answers} == {200} and len({answer.content for answer in answers}) == 1
     assert ann.types(id).count("option_chosen") == 1
-    turn = ann.begins(id, "What would be the first step then?")
-    ann.awaits(id, "turn_completed")
+    turn = ann.says(id, "What would be the first step then?").done["turn"]
     refused(ann.acts(id, turn, "cancel"), 409, "TURN_FINISHED")
 
 
@@ -287,8 +286,8 @@ def operations(routes: Sequence[Any]) -> Iterator[tuple[str, str]]:
 
 
 BODIES = {
-    "/messages": {"content": WORRY}, "/options": {"title": "x", "actions": ["y"]}, "/commit": {"first_step_action": "x"},
-    "/beliefs/goal": {"text": "x"},
+    "/messages": {"content": WORRY}, "/options": {"title": "x", "actions": ["y"]}, "/beliefs/goal": {"text": "x"},
+    "/commit": {"first_step_action": "x"},
 }  # fmt: skip
 OF_ONE = [known for known in operations(router.routes) if "{id}" in known[1]]
 
@@ -308,8 +307,7 @@ def test_no_route_tells_a_foreign_session_from_none(house: Scene, ann: Owner, me
         place = path.format(id=id, turn=turn, option_id="A", slot="goal")
         right = next((body for end, body in BODIES.items() if place.endswith(end)), {})
         for body in (right, {"nonsense": "secret"}, [1]):
-            options = {"json": body} if method in ("POST", "PATCH") else {}
-            answer = ann.client.request(method, place, **options)
+            answer = ann.client.request(method, place, json=body if method in ("POST", "PATCH") else None)
             assert answer.status_code == 404, answer.text
             told.add(answer.content)
     assert told <= {b"", b'{"detail":{"error":"SESSION_NOT_FOUND"}}'} and len(told) == 1
@@ -347,8 +345,8 @@ def test_no_body_breaks_a_route(ann: Owner, dice: random.Random, method: str, pa
         query = {
             name: str(dice.choice(words))[:300] for name in dice.sample(("limit", "offset", "q", "tags", "after"), 2)
         }
-        options = {"json": body} if method in ("POST", "PATCH", "PUT") else {}
-        answer = ann.client.request(method, place, params=query, headers=LATER, **options)
+        sent = body if method in ("POST", "PATCH") else None
+        answer = ann.client.request(method, place, params=query, headers=LATER, json=sent)
         assert answer.status_code < 500, (place, body, query, answer.text)
         if answer.status_code == 204:
             id = ann.create()

@@ -11,7 +11,7 @@ import pytest
 
 from sitting.apps.solve import models
 from sitting.model import Gate, Step
-from tests.apps.solve.room import WORRY, Frame, Owner, Reader, Scene, hears, refused, scene, told
+from tests.apps.solve.room import WORRY, Frame, Owner, Scene, hears, refused, scene, told
 
 PROSE = "Žluť  and\n\n你好 “quoted” \U0001f40e\u2028end. "
 PIECES = ("Žl", "uť ", " and", "\n\n你", "好 “quo", "ted” \U0001f40e", "\u2028end", ". ")

@@ -169,8 +169,8 @@ async def links(request: Request, session_id: str, who: Who) -> Response:
     ]
     return edge.respond(
         request, {"session_id": session_id, "links": items}, "admin/sessions/links.html", links=items,
-        team=described(found.team), session=found.panel(), may_issue="issue_links" in found.seen.allowed
-        or found.session.state in (terms.DRAFT, terms.CAPTURING),
+        team=described(found.team), session=found.panel(),
+        may_issue=found.session.state in (terms.DRAFT, terms.CAPTURING),
     )  # fmt: skip
 
 

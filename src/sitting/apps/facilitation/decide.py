@@ -48,7 +48,8 @@ def change_month(ask: Ask, command: commands.ChangeMonth) -> Decision:
 def start(ask: Ask, _command: commands.Start) -> Decision:
     """Let people in: who they are and what they are asked is copied from the team now.
 
-    The names of a very large team follow in events of their own, so that none is larger than an event may be.
+    The names of a very large team follow in events of their own, so that none is larger than an event may be. Every
+    name is its member's, also that of one who owns an action, and goes with the member.
     """
     roster: list[Mapping[str, Any]] = ask.known["roster"]
     room, first = terms.MAX_STARTED_NAMES, 0
@@ -59,7 +60,8 @@ def start(ask: Ask, _command: commands.Start) -> Decision:
     else:
         first = len(roster)
     whole = {"prompts": ask.known["prompts"], "carried_actions": ask.known["carried_actions"]}
-    names = {member_owner(member["id"]): {"name": member["name"]} for member in roster[:first]}
+    named = (*roster[:first], *ask.known["owners"])
+    names = {member_owner(member["id"]): {"name": member["name"]} for member in named}
     data = {"round": ask.session.data["round"] + 1, "roster": [member["id"] for member in roster[:first]]}
     later = [_roster_added(member) for member in roster[first:]]
     return Decision((Fact("started", data, {WHOLE: whole, **names}), *later))
@@ -86,8 +88,9 @@ def claim(ask: Ask, command: commands.Claim) -> Decision:
         raise refusals.UseLink
     if wanted in session.collection("claims"):
         raise refusals.InUse
+    until = ask.now + timedelta(seconds=terms.CLAIM_SECONDS)
     fact = Fact("claimed", {"member": command.member_id, "claim": session.data["claims"] + 1})
-    return Decision((fact,), grants=(Grant(ask.actor.id, PARTICIPANT),))
+    return Decision((fact,), grants=(Grant(ask.actor.id, PARTICIPANT, until),))
 
 
 def _linked(session: Session, credentials: tuple[str, ...]) -> set[int]:
@@ -277,7 +280,7 @@ def forget_member(ask: Ask, command: commands.ForgetMember) -> Decision:
     """Destroy a member's name and responses here, and whatever a synthesis may have copied from them."""
     session, member = ask.session, str(command.member_id)
     roster = session.collection("roster").get(member)
-    if (roster is None or roster.get("forgotten")) and member not in session.collection("links"):
+    if not ask.known["known_here"] and member not in session.collection("links"):
         return Decision()
     owner, name = member_owner(command.member_id), roster["name"] if roster else ""
     copied = synthesis.repeating(session, owner, name=name, said=ask.known["said"], made=ask.known["made"])

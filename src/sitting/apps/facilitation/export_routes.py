@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from ... import bundle, errors
 from ...web import answer, deps
-from . import device_routes, edge, exports, refusals, team_views, terms, views
+from . import device_routes, edge, exports, refusals, terms, views
 from .edge import Who
 from .panel_routes import Opened, described, opened
 
@@ -66,7 +66,7 @@ def _print(request: Request, found: Opened) -> Response:
         request, "admin/sessions/print.html", session=shown, team=described(found.team),
         responses=[device_routes.with_card(each) for each in shown["responses"] or ()],
         grouping=views.grouping(found.session, found.seen.audience), seal_line=views.seal_line(found.session),
-        actions=[each for each in team_views.actions(found.team) if each["session_id"] == found.session.id],
+        actions=exports.report(found.session, found.team, found.seen.audience, found.seen.now)["actions"],
     )  # fmt: skip
 
 

@@ -12,6 +12,10 @@ from ...core.session import Session
 from . import commands, prompts, terms
 from .team_views import active_members, open_actions
 
+_NAMING = ("started", "roster_added", "submitted")
+_SYNTHESES = ("synthesis_completed", "synthesis_failed", "synthesis_cancelled")
+PROMPTS = ("strategy_statement", "image_prompt", "bullet_prompt")
+
 
 def key(team: str, month: str) -> str:
     """What makes a session one of a kind: a team has one for each month."""
@@ -45,14 +49,15 @@ def starting(reader: Reader, _command: Command) -> Mapping[str, Any]:
     """Whom and what the session begins with, as the team has it now."""
     team = _team(reader, reader.session.data["team_id"])
     if team is None:
-        return {"roster": [], "prompts": dict.fromkeys(("strategy_statement", "image_prompt", "bullet_prompt"), "")} | {
-            "carried_actions": []
-        }
+        nothing = dict.fromkeys(PROMPTS, "")
+        return {"roster": [], "prompts": nothing, "carried_actions": [], "owners": []}
     whole = team.collection("texts").get(terms.WHOLE, {})
+    carried = open_actions(team)
     return {
         "roster": active_members(team),
-        "prompts": {name: whole.get(name, "") for name in ("strategy_statement", "image_prompt", "bullet_prompt")},
-        "carried_actions": open_actions(team),
+        "prompts": {name: whole.get(name, "") for name in PROMPTS},
+        "carried_actions": [{**each, "owner": each["owner"] and {"id": each["owner"]["id"]}} for each in carried],
+        "owners": [each["owner"] for each in carried if each["owner"]],
     }
 
 
@@ -83,13 +88,17 @@ def stopping(reader: Reader, _command: Command) -> Mapping[str, Any]:
 
 
 def forgetting(reader: Reader, command: Command) -> Mapping[str, Any]:
-    """Every synthesis there was, and whether there is a model to make another."""
-    made = [dict(event.personal) for event in reader.journal(("synthesis_completed", *_STOPPED))]
-    said = [event.personal for event in reader.journal(("submitted",))]
-    return {**asking(reader, command), "made": made, "said": said}
+    """Whatever there is of the member, every synthesis there was, and whether there is a model to make another."""
+    assert isinstance(command, commands.ForgetMember)
+    owner = terms.member_owner(command.member_id)
+    parts = [event.personal for event in reader.journal(_NAMING)]
+    return {
+        **asking(reader, command),
+        "known_here": any(each.get(owner) is not None for each in parts),
+        "said": parts,
+        "made": [event.personal for event in reader.journal(_SYNTHESES)],
+    }
 
-
-_STOPPED = ("synthesis_failed", "synthesis_cancelled")
 
 FACTS: Mapping[str, Callable[[Reader, Command], Mapping[str, Any]]] = {
     "create": creating,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.session import Session
-from . import deck, responses, seal, terms
+from . import deck, responses, terms
 
 Count = Callable[[str], int]
 OVERHEAD = 8  # tokens a message costs beside its text
@@ -90,10 +90,9 @@ class Window:
 
 def labelled(session: Session) -> dict[str, Mapping[str, Any]]:
     """Label -> response; before it is sealed, by the leaves as they would be."""
-    present = responses.present(session)
-    leaves = responses.leaves(session) or sorted(each["leaf"] for each in present.values())
-    named = {seal.label(leaves, each["leaf"]): each for each in present.values()}
-    return {label: named[label] for label in sorted(filter(None, named), key=lambda label: int(label[1:]))}
+    named = {each["leaf"]: each for each in responses.present(session).values()}
+    leaves = responses.leaves(session) or sorted(named)
+    return {f"R{place}": named[leaf] for place, leaf in enumerate(leaves, 1) if leaf in named}
 
 
 def entries(session: Session) -> list[Entry]:
@@ -105,6 +104,10 @@ def _text(response: Mapping[str, Any]) -> str:
     card = deck.card(response["card"])
     points = "\n".join(f"- {point}" for point in response["bullets"])
     return f"Card: {card.label if card else 'none'}\n{points}"
+
+
+def _block(entry: Entry) -> str:
+    return f'<response label="{", ".join(entry.labels)}">\n{_plain(entry.text)}\n</response>'
 
 
 def _plain(text: str) -> str:
@@ -119,8 +122,7 @@ def ask(session: Session, given: Sequence[Entry], *, whole: bool, fault: str = "
         f"<strategy>{_plain(asked.get('strategy_statement') or 'Not written down.')}</strategy>",
         f"The members were asked: {_plain(asked.get('image_prompt', ''))} {_plain(asked.get('bullet_prompt', ''))}",
     ]
-    for each in given:
-        lines.append(f'<response label="{", ".join(each.labels)}">\n{_plain(each.text)}\n</response>')
+    lines += map(_block, given)
     if fault:
         lines.append(f"Your last answer could not be used: {fault} Answer again, with JSON only.")
     rules = f"{_RULES} {_GAPS} {_WHOLE}" if whole else f"{_RULES} {_GROUP}"
@@ -132,11 +134,16 @@ def groups(session: Session, window: Window) -> list[list[Entry]]:
     every = entries(session)
     if window.takes(ask(session, every, whole=True)):
         return [every]
+    room = window.size - window.output - _FAULT_TOKENS - window.cost(ask(session, (), whole=False))
     made: list[list[Entry]] = [[]]
+    used = 0
     for each in every:
-        if made[-1] and not window.takes(ask(session, [*made[-1], each], whole=False)):
+        needed = window.count(_block(each)) + 1
+        if made[-1] and used + needed > room:
             made.append([])
+            used = 0
         made[-1].append(each)
+        used += needed
     return [shortened(session, each, window, whole=False) for each in made]
 
 

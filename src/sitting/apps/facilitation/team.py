@@ -149,7 +149,9 @@ def erase_member(ask: Ask, command: EraseMember) -> Decision:
     if wording.same(" ".join(command.confirm.split())) != wording.same(member["name"]):
         raise errors.Invalid.field("confirm", "must be the member's name")
     fact = Fact("member_erased", {"member": command.member_id})
-    job = JobRequest(terms.FORGET, f"{terms.FORGET}:{command.member_id}", ask.uuid("forget"), retries=5)
+    job = JobRequest(
+        terms.FORGET, f"{terms.FORGET}:{command.member_id}", ask.uuid("forget"), retries=terms.ERASURE_TRIES
+    )
     return Decision((fact,), jobs=(job,), erase=(member_owner(command.member_id),))
 
 

@@ -73,8 +73,16 @@ def _started(event: Event, _audience: str) -> dict[str, Any]:
         "round": event.data["round"],
         "roster": [{"id": id, "name": name} for id, name in zip(event.data["roster"], names, strict=True)],
         "prompts": whole.get("prompts"),
-        "carried_actions": whole.get("carried_actions"),
+        "carried_actions": [_owned(each, event) for each in whole.get("carried_actions") or ()],
     }
+
+
+def _owned(action: Mapping[str, Any], event: Event) -> dict[str, Any]:
+    """An action with the name of its owner, which is the owner's and may be gone."""
+    if not action["owner"]:
+        return dict(action)
+    id = action["owner"]["id"]
+    return {**action, "owner": {"id": id, "name": event.part(member_owner(id)).get("name") or ERASED_NAME}}
 
 
 def _submitted(event: Event, audience: str) -> dict[str, Any] | None:

@@ -49,6 +49,8 @@ MAX_REASON, MAX_NOTES, MAX_RECALIBRATION = 200, 10_000, 1000
 MIN_TIMER, MAX_TIMER = 30, 2_592_000
 LEAST_RESPONSES = 3
 SALT_BYTES = 16
+CLAIM_SECONDS = 60 * 86_400
+ERASURE_TRIES = 10_000  # with a minute between them, about a week
 # Names that stand in the event `started`; with 50 actions, the prompts and six bytes a character it stays below the
 # 256 KiB of an event. Further members follow in events of their own.
 MAX_STARTED_NAMES = 10_000

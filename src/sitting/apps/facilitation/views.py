@@ -184,7 +184,12 @@ def _open_actions(session: Session, team: Session | None) -> list[dict[str, Any]
     """What is open now; without the team, what was open at the start."""
     if team is not None:
         return open_actions(team)
-    return list(session.collection("texts").get("carried_actions", {}).get("items", ()))
+    roster, carried = session.collection("roster"), session.collection("texts").get("carried_actions", {})
+    shown = []
+    for each in carried.get("items", ()):
+        member = roster.get(str(each["owner"]["id"])) if each["owner"] else None
+        shown.append({**each, "owner": {"id": member["id"], "name": member["name"]} if member else None})
+    return shown
 
 
 def allowed(session: Session) -> list[str]:

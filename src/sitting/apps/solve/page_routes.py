@@ -12,6 +12,7 @@ from starlette.responses import Response
 from ... import errors
 from ...core import strict
 from ...core.actor import ADMIN, Actor
+from ...core.event import to_text
 from ...engine import Where
 from ...store import sessions
 from ...web import answer, deps
@@ -104,6 +105,7 @@ async def _index(
     house = deps.installation(request)
     return _page(
         request, "solve/list.html", status=200 if refusal is None else status_of(refusal),
+        headers={} if refusal is None else room_routes.patience(refusal),
         sessions=[seen.view for seen in listing.items], total=listing.total, limit=limit, offset=offset, q=q, tag=tag,
         status_filter=status, states=[str(state) for state in terms.SessionStatus], actions=pending,
         open_total=open_total, guided=not house.models.configured, languages=wording.languages(),
@@ -122,8 +124,9 @@ async def _used(request: Request, who: Actor) -> int | None:
     return await deps.settle(house.store.read(lambda tx: sessions.count(tx, account)))
 
 
-def _page(request: Request, name: str, *, status: int = 200, **context: Any) -> Response:
-    return answer.page(request, name, status=status, w=wording.words("en"), lang=None, **context)
+def _page(request: Request, name: str, **context: Any) -> Response:
+    now = to_text(deps.installation(request).clock.now())
+    return answer.page(request, name, w=wording.words("en"), lang=None, now=now, **context)
 
 
 def _answered(spoken: talk.Talk) -> bool:

@@ -12,6 +12,7 @@ class Phrases:
     """Everything of one language. The keys of `tasks`, `closings` and `examples` are steps, of `tactics` tactics."""
 
     rules: str
+    brief: str  # the rules for a model too small to follow many
     data: str
     trailer: str
     trailer_cards: str

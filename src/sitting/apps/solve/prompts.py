@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...core.session import Session
@@ -28,8 +28,9 @@ from .terms import (
 
 VERSION = 1
 MESSAGE_OVERHEAD = 4  # tokens a message costs beside its text
-# A model with a small window is a small model, and what it says after a few sentences is not worth waiting for.
-_SMALL_WINDOW, _SMALL_SHARE = 8192, 12
+# A model with a small window is a small model: many rules confuse it, it repeats tags and takes them for its task, and
+# what it says after a few sentences is not worth waiting for. It is told little; its words decide nothing anyway.
+_SMALL_WINDOW, _SMALL_SHARE = 8192, 24
 _ASKED_LINES, _ASKED_LINE, _ASKED_TITLE = 2, 90, 60
 Count = Callable[[str], int]
 
@@ -56,6 +57,7 @@ class Wish:
     tactic: str | None = None
     cards: bool = False  # two or three cards must come out of it
     redact: bool = True
+    small: bool = False  # for a model that follows few rules
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,18 @@ class Prompt:
 def prompt(session: Session, history: Sequence[Said], wish: Wish, *, count: Count, window: int) -> Prompt:
     """The prompt for the last message of `history`. The oldest after the first are left out when they do not fit."""
     words = phrases(session.data["locale"])
-    system = Said("system", _system(session, words, wish))
-    output = OUTPUT_TOKENS if window >= _SMALL_WINDOW else window // _SMALL_SHARE
+    wish = replace(wish, small=window < _SMALL_WINDOW)
+    system = Said("system", (_brief if wish.small else _system)(session, words, wish))
+    output = window // _SMALL_SHARE if wish.small else OUTPUT_TOKENS
     return _fitted(system, history, words, wish, count=count, window=window, output=output)
 
 
 def cards_prompt(session: Session, history: Sequence[Said], wish: Wish, *, count: Count, window: int) -> Prompt:
     """The prompt that asks for cards and nothing else."""
     words = phrases(session.data["locale"])
-    parts = (words.rules, words.data, _beliefs(session, words), words.cards_only)
+    wish = replace(wish, small=window < _SMALL_WINDOW)
+    parts = [words.brief] if wish.small else [words.rules, words.data, _beliefs(session, words)]
+    parts.append(words.cards_only)
     system = Said("system", _shown("\n\n".join(parts), wish))
     return _fitted(system, history, words, wish, count=count, window=window, output=min(CARDS_TOKENS, window // 4))
 
@@ -128,6 +133,17 @@ def cards_schema(locale: str) -> dict[str, Any]:
         "required": ["cards"],
         "additionalProperties": False,
     }
+
+
+def _brief(session: Session, words: Phrases, wish: Wish) -> str:
+    step = session.data["step"]
+    parts = [words.brief, words.closings[step] if wish.closing else words.tasks[step]]
+    if wish.tactic is not None and wish.tactic in words.tactics:
+        parts.append(words.tactics[wish.tactic])
+    parts += [f"{words.carried} {each['first_step_action']}" for each in session.data["carried"][:1]]
+    if step == SolveStep.OPTIONS:
+        parts += [_card(card, words, False) for card in gates.cards(session)]
+    return _shown("\n".join(parts), wish)
 
 
 def _system(session: Session, words: Phrases, wish: Wish) -> str:
@@ -191,7 +207,7 @@ def _fitted(
 
 def _said(said: Said, wish: Wish) -> str:
     text = _shown(said.content, wish)
-    return f"<said>\n{_fenced(text)}\n</said>" if said.role == "user" else text
+    return f"<said>\n{_fenced(text)}\n</said>" if said.role == "user" and not wish.small else text
 
 
 def _clipped(said: Said, room: int, words: Phrases, count: Count) -> Said:
@@ -199,7 +215,8 @@ def _clipped(said: Said, room: int, words: Phrases, count: Count) -> Said:
     text, most = said.content, room - MESSAGE_OVERHEAD
     while (have := count(text)) > most and text:
         kept = text[: min(len(text) - 1, len(text) * max(0, most - count(words.shortened) - 8) // have)]
-        text = f"{kept}\n{words.shortened}\n</said>" if kept else ""
+        closing = "\n</said>" if said.content.startswith("<said>") else ""
+        text = f"{kept}\n{words.shortened}{closing}" if kept else ""
     return Said(said.role, text)
 
 

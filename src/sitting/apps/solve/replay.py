@@ -8,6 +8,7 @@ model says to the program is never shown. How good the replies are is not judged
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -17,7 +18,8 @@ from ...core.event import Event
 from . import figures, terms
 from .terms import EventType
 
-TRACES = ("---DATA---", '"beliefs":', '"suggestions":', '"cards":', '"first_step":')
+# The line before the data, or the data's beginning.
+TRACE = re.compile(r'^[ \t]*---DATA---[ \t]*$|\{\s*"(?:beliefs|suggestions|cards|first_step)"\s*:', re.MULTILINE)
 RECORDED = "replays.json"
 _OWNERS = (EventType.OPTION_CHOSEN, EventType.OPTION_ADDED, EventType.COMMITTED, EventType.COMPLETED)
 
@@ -104,8 +106,12 @@ def conversations(names: Collection[str] = ()) -> tuple[Conversation, ...]:
     return tuple(known for known in every if not names or known.name in names)
 
 
-def faults(line: Line, events: Sequence[Event], seen: Sequence[str], *, meets: bool) -> Iterator[str]:
-    """What is wrong with how one recorded message was answered: `events` since then, and the texts a reader saw."""
+def faults(line: Line, events: Sequence[Event], seen: Sequence[str], *, meets: bool, said: str) -> Iterator[str]:
+    """What is wrong with how one recorded message was answered.
+
+    `events` are those since then, `seen` the texts a reader saw, `meets` whether the message met its gate, and `said`
+    all that the person had said: to repeat somebody's words is no leak.
+    """
     told = {event.type: figures.content(event) for event in events}
     moves = [figures.content(event) for event in events if event.type == EventType.STEP_ADVANCED]
     yield from _moves(moves, meets=meets, ended=EventType.TURN_COMPLETED in told)
@@ -119,8 +125,8 @@ def faults(line: Line, events: Sequence[Event], seen: Sequence[str], *, meets: b
         yield "a message of danger was answered by the model"
     if line.low and told.get(EventType.MESSAGE_RECEIVED, {}).get("substantive"):
         yield "a message of low effort was counted"
-    if trace := next((trace for trace in TRACES for text in seen if trace in text), ""):
-        yield f"the reply shows {trace}"
+    traces = {trace for text in seen for trace in TRACE.findall(text) if trace not in said}
+    yield from (f"the reply shows {trace.strip()}" for trace in sorted(traces))
 
 
 def course(before: Course, line: Line, events: Sequence[Event]) -> Course:

@@ -41,7 +41,9 @@ def _played(engine: Engine, actor: Actor, conversation: replay.Conversation) -> 
         seen = _watched(engine, actor, id, turn)
         events = engine.selected(id, actor, (), after=before.session.seq, limit=1000).result().events
         meets = course.after(line).meets(line, beliefs)
-        broken += [f"message {played}: {fault}" for fault in replay.faults(line, events, seen, meets=meets)]
+        said = "\n".join(known.say for known in conversation.says[:played])
+        found = replay.faults(line, events, seen, meets=meets, said=said)
+        broken += [f"message {played}: {fault}" for fault in found]
         course = replay.course(course, line, events)
         if code := figures.fault(events, turn):
             return replay.Verdict(conversation.name, conversation.about, played, tuple(broken), code)

@@ -61,6 +61,10 @@ class Refused:
     def status(self) -> int:
         return 422 if self.faults else 200 if self.refusal is None else status_of(self.refusal)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.refusal is None else patience(self.refusal)
+
 
 @router.get("/solve/{id}")
 async def show(request: Request, id: str, who: Who) -> Response:
@@ -250,8 +254,9 @@ async def page(request: Request, id: str, who: Actor, refused: Refused | None = 
     guided = not deps.installation(request).models.configured
     form = refused.form if refused else ""
     return answer.page(
-        request, "solve/session.html", status=refused.status if refused else 200, s=view, base=f"/solve/{id}",
-        title=_title(view), w=wording.words(locale), lang=wording.LANGUAGES[locale], languages=wording.languages(),
+        request, "solve/session.html", status=refused.status if refused else 200,
+        headers=refused.headers if refused else {}, s=view, base=f"/solve/{id}", title=_title(view),
+        w=wording.words(locale), lang=wording.LANGUAGES[locale], languages=wording.languages(),
         talk=spoken, known={said.id for said in spoken.said}, guided=guided, writer=_writer(request, locale),
         writing=await _writing(request, id, who, view["active_turn"]),
         questions=wording.questions(locale, step) if guided else [], resources=resources(request),
@@ -277,7 +282,6 @@ def _open_now(session: Session, view: Mapping[str, Any], spoken: talk.Talk) -> d
         "can_advance": free and step in ("receive", "clarify") and bool(progress["substantive"]),
         "next_step": _after(step),
         "draft": views.first_step_draft(session) or "",
-        "due": view["status"] == "completed" and view["reminder_sent_at"] and not view["action_completed"],
     }
 
 
@@ -305,6 +309,12 @@ async def read(request: Request) -> dict[str, str]:
     """A form as it was typed: a browser sends a line break as two characters, which nobody typed."""
     form = await deps.form(request)
     return {name: value.replace("\r\n", "\n") for name, value in form.items() if name != "csrf_token"}
+
+
+def patience(refusal: errors.Refusal) -> dict[str, str]:
+    """When to come again, where a refusal says so."""
+    seconds = refusal.facts.get("retry_after")
+    return {} if seconds is None else {"Retry-After": str(max(1, round(seconds)))}
 
 
 def resources(request: Request) -> list[dict[str, str]]:
