@@ -1,4 +1,4 @@
-"""python -m bench [appends|edge|nodes|capacity|peers|facilitation|solve]: every figure, or those of one file."""
+"""python -m bench [appends|edge|tokens|nodes|capacity|peers|facilitation|solve]: every figure, or those of one file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 
 from bench.measure import table
 
-PARTS = ("appends", "edge", "nodes", "capacity", "peers", "facilitation", "solve")
+PARTS = ("appends", "edge", "tokens", "nodes", "capacity", "peers", "facilitation", "solve")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

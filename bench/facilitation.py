@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import re
 import statistics
@@ -21,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+import psutil
 
 from bench.edge import process
 from bench.measure import Row, at_least, at_most
@@ -148,13 +149,22 @@ async def play(plan: dict[str, Any]) -> dict[str, Any]:
         following.append(asyncio.create_task(phone.at.follow(f"/v1/sessions/{phone.session}/events?after=now")))
         return took
 
-    start = time.perf_counter()
+    server = psutil.Process(plan["pid"])
+    start, busy = time.perf_counter(), _busy(server)
     times = await asyncio.gather(*(member(phone, dice.uniform(0, plan["seconds"])) for phone in phones))
     seconds = time.perf_counter() - start
-    os.kill(plan["pid"], 9)
+    busy = _busy(server) - busy
+    server.kill()
     heard = await asyncio.gather(*following, return_exceptions=True)
     told = sum(each for each in heard if isinstance(each, int))
-    return {"sessions": [session for session, _ in rooms], "times": times, "seconds": seconds, "told": told}
+    sessions = [session for session, _ in rooms]
+    return {"sessions": sessions, "times": times, "seconds": seconds, "told": told, "busy": busy}
+
+
+def _busy(server: psutil.Process) -> float:
+    """Seconds of processor time so far: what the figure is on a machine that has nothing else to do."""
+    used = server.cpu_times()
+    return float(used.user + used.system)
 
 
 async def _teams(host: str, port: int, token: str) -> list[tuple[str, str]]:
@@ -227,6 +237,7 @@ def rows() -> list[Row]:
     of = f"{len(times)} submits in {seen['seconds']:.0f} s, median {p50:.1f}, worst {times[-1] * 1000:.0f}"
     return [
         at_most("team meetings, submit, p99 in ms", p99, 300, of),
+        at_most("server CPU, of one core", seen["busy"] / seen["seconds"], 0.5, "forms, submits and live streams"),
         at_least("team meetings, submits acknowledged", len(times), whole, f"{TEAMS} teams of {MEMBERS}"),
         at_least("of those in the journal after kill -9", kept, whole, f"{seen['told'] / 1e6:.1f} MB told to phones"),
     ]

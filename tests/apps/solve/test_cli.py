@@ -159,5 +159,7 @@ def test_a_replay_is_content_with_what_is_right() -> None:
     assert list(replay.faults(Line("x"), [event("turn_failed", code="INVALID")], [], meets=True, said="")) == []
     repeated = ['You said {"first_step": 1}.']
     assert list(replay.faults(Line("x"), [DONE], repeated, meets=False, said='{"first_step": 1}')) == []
+    shown = list(replay.faults(Line("x"), [DONE], ["A\n---DATA---\nB"], meets=False, said="---DATA---"))
+    assert shown == ["the reply shows ---DATA---"]
     broken = replay.Verdict("a", "b", 2, ("one", "two"))
     assert not broken.held and broken.line == "BROKEN  a (b), 2 messages: one; two"

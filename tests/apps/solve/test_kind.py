@@ -74,8 +74,8 @@ def test_the_whole_way_with_messages_alone() -> None:
 
 def test_a_turn_that_is_cut_moves_nothing() -> None:
     stage = Stage().created()
-    for status in ("failed", "interrupted"):
-        turn = stage.say()
+    for status, content in (("failed", WORRY), ("interrupted", TALK[1])):
+        turn = stage.say(content)
         stage.worker(ReportTurn(turn=turn, status=status, text="I", code="MODEL_FAILED"))
         assert stage.view()["current_step"] == "receive" and stage.types()[-1] == f"turn_{status}"
         stage.do(RetryTurn(turn=turn))
@@ -383,9 +383,9 @@ def test_the_last_move_can_be_taken_back_once() -> None:
     stage.do(ContestStep(reason="Too fast"))
     assert stage.told("step_contested") == {"from": "clarify", "to": "receive", "reason": "Too fast"}
     refused(stage, ContestStep(), refusals.NothingToContest)
-    stage.talked(1)
-    stage.say(TALK[1])
-    stage.answer()
+    for content in TALK[1:3]:
+        stage.say(content)
+        stage.answer()
     refused(stage, ContestStep(), refusals.NothingToContest)
 
 

@@ -17,6 +17,7 @@ from ... import errors
 from ...core.event import Event
 from . import figures, terms
 from .terms import EventType
+from .trailer import MARK
 
 # The line before the data, or the data's beginning.
 TRACE = re.compile(r'^[ \t]*---DATA---[ \t]*$|\{\s*"(?:beliefs|suggestions|cards|first_step)"\s*:', re.MULTILINE)
@@ -110,7 +111,7 @@ def faults(line: Line, events: Sequence[Event], seen: Sequence[str], *, meets: b
     """What is wrong with how one recorded message was answered.
 
     `events` are those since then, `seen` the texts a reader saw, `meets` whether the message met its gate, and `said`
-    all that the person had said: to repeat somebody's words is no leak.
+    all that the person had said: to repeat somebody's words is no leak, but the line before the data is always one.
     """
     told = {event.type: figures.content(event) for event in events}
     moves = [figures.content(event) for event in events if event.type == EventType.STEP_ADVANCED]
@@ -125,8 +126,8 @@ def faults(line: Line, events: Sequence[Event], seen: Sequence[str], *, meets: b
         yield "a message of danger was answered by the model"
     if line.low and told.get(EventType.MESSAGE_RECEIVED, {}).get("substantive"):
         yield "a message of low effort was counted"
-    traces = {trace for text in seen for trace in TRACE.findall(text) if trace not in said}
-    yield from (f"the reply shows {trace.strip()}" for trace in sorted(traces))
+    traces = {trace.strip() for text in seen for trace in TRACE.findall(text)}
+    yield from (f"the reply shows {trace}" for trace in sorted(traces) if trace == MARK or trace not in said)
 
 
 def course(before: Course, line: Line, events: Sequence[Event]) -> Course:
