@@ -3,7 +3,7 @@ the engine like anybody else.
 
 A lease lasts 10 s and is renewed every 3; its number fences the dead. A job taken over from a dead worker goes on after
 the steps in the journal (`resume`) or ends with what was written (`interrupt`). What a job writes for people to watch
-is stored at once for the first piece and then every 50 ms at most.
+is stored at once for the first piece and then every 20 ms at most.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .store.jobs import Job
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
-FLUSH_SECONDS = 0.05
+FLUSH_SECONDS = 0.02
 POLL_SECONDS = 1.0
 TIDY_SECONDS = 600.0
 DEADLINES = 100

@@ -18,7 +18,13 @@ from pathlib import Path
 FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"errors": ("errors",)},
     {"config": ("config",), "clock": ("clock",), "entropy": ("entropy",), "applications": ("applications",)},
-    {"secret": ("secret",), "passwords": ("passwords",), "hints": ("hints",), "logs": ("logs",), "tracing": ("tracing",)},
+    {
+        "secret": ("secret",),
+        "passwords": ("passwords",),
+        "hints": ("hints",),
+        "logs": ("logs",),
+        "tracing": ("tracing",),
+    },
     {"core": ("core",)},
     {
         "store": ("store",),

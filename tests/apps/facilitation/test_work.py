@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sitting import errors
-from sitting.apps.facilitation import prompts, refusals, terms, views, work
+from sitting.apps.facilitation import demo, prompts, refusals, terms, views, work
+from sitting.apps.facilitation.app import APP
 from sitting.apps.facilitation.commands import (
     CancelSynthesis,
     Close,
@@ -21,8 +22,10 @@ from sitting.apps.facilitation.commands import (
     Synthesize,
 )
 from sitting.apps.facilitation.team_commands import EraseMember
+from sitting.config import Settings
 from sitting.core.actor import WORKER
 from sitting.engine import Lease
+from sitting.installation import Installation
 from sitting.model import Gate, Step
 from sitting.scripted_model import example
 from sitting.worker import Worker
@@ -343,3 +346,13 @@ def test_a_synthesis_is_a_turn_that_can_be_looked_up(tmp_path: Path) -> None:
         assert table.bench(table.engine.turn(id, job, ADA)).status == "running"
         table.works()
         assert table.bench(table.engine.turn(id, job, ADA)).status == "completed"
+
+
+@pytest.mark.parametrize("model", ["scripted", "none"])
+def test_the_demo_plays_a_meeting_and_verifies_it(tmp_path: Path, model: str) -> None:
+    said: list[str] = []
+    with Installation(Settings(data=tmp_path, model=model), apps=(APP,)) as installation:
+        demo.play(installation, said.append)
+    assert said[-1].endswith("4 sealed, 4 shown, digest matches, verified")
+    assert ("facilitation: gap: Direction" in "\n".join(said)) == (model == "scripted")
+    assert any(line.startswith("facilitation: priorities: R") for line in said)

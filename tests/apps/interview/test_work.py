@@ -48,6 +48,12 @@ class Room:
         self.pieces.append(text)
         self.stage.texts[self.job] = self.written()
 
+    def about(self, kind: str) -> Sequence[str]:
+        return ()
+
+    def tell(self, session: str, command: Command) -> Session:
+        raise errors.NotFound()
+
     def written(self) -> str:
         return "".join(self.pieces)
 

@@ -98,7 +98,7 @@ def test_every_language_has_ten_words_for_every_feeling() -> None:
     "text",
     [
         "I want to die", "i WANT  to\ndie", "thinking of suicide", "suicidal", "I could hurt myself", "self-harm",
-        "self‑harm", "quiero morir", "me voy a hacer daño; hacerme daño", "voy a matarme", "我想自杀", "不想活了", "我想死",
+        "self‑harm", "quiero morir", "quiero hacerme daño", "voy a matarme", "我想自杀", "不想活了", "我想死",
         "想死你了，真的想死", "伤害自己",
     ],
 )  # fmt: skip

@@ -18,6 +18,7 @@ from .terms import SessionStatus, SolveStep
 
 # JSON leaves these as they are, and many readers of lines take them for the end of one.
 _SEPARATORS = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x85\u2028\u2029"}
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # made once: a stream has a frame for each word
 
 
 class SessionCreate(commands.Create):
@@ -139,4 +140,4 @@ class SSEDoneEvent(BaseModel):
 def sse(event: str, data: Mapping[str, Any], id: str | None = None) -> str:
     """A frame in the documented form: name, one line of JSON, and the position last."""
     place = "" if id is None else f"id: {id}\n"
-    return f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False).translate(_SEPARATORS)}\n{place}\n"
+    return f"event: {event}\ndata: {_encode(data).translate(_SEPARATORS)}\n{place}\n"

@@ -36,7 +36,7 @@ Count = Callable[[str], int]
 
 _TAG = re.compile(r"<(?=\s*/?\s*said\b)", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_PHONE = re.compile(r"(?<![\w.,-])(?:\+|00)?\(?\d(?:[ \u00a0().\-/]{0,2}\d){6,14}(?![\w-])")
+_PHONE = re.compile(r"(?<![A-Za-z0-9_.,-])(?:\+|00)?\(?\d(?:[ \u00a0().\-/]{0,2}\d){6,14}(?![A-Za-z0-9_-])")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _LEAST_PLAIN_PHONE = 9  # a bare row of fewer digits is a number of something
 

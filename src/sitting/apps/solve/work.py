@@ -24,6 +24,7 @@ from .terms import (
     MODEL_FAILED,
     MODEL_OUTPUT_INVALID,
     MODEL_TIMEOUT,
+    OUTPUT_TOKENS,
 )
 
 TRIES = 3
@@ -32,7 +33,7 @@ CARD_TRIES = 2
 FIRST_TOKEN_SECONDS = 30.0
 TURN_SECONDS = 120.0
 _LEAST_PROSE_TOKENS = 64
-_TEMPERATURE, _CARDS_TEMPERATURE = 0.7, 0.2
+_TEMPERATURE, _SMALL_TEMPERATURE, _CARDS_TEMPERATURE = 0.7, 0.3, 0.2
 _GLANCE_SECONDS = 0.05
 Wait = Callable[[float, Callable[[], bool]], None]
 
@@ -96,7 +97,7 @@ class _Reply:
         max_tokens: int,
         on_text: Callable[[str], None],
         first_by: float | None = None,
-        temperature: float = _TEMPERATURE,
+        temperature: float,
         schema: dict[str, Any] | None = None,
     ) -> str:
         """One call, charged as the provider says, else as counted. Nothing is charged while it gave nothing.
@@ -193,6 +194,7 @@ def _prose(work: _Reply, wait: Wait) -> str | None:
                 max_tokens=min(most, max(1, work.left_tokens - asked.tokens)),
                 on_text=lambda piece: work.write(work.splitter.feed(piece)),
                 first_by=work.spent_seconds + FIRST_TOKEN_SECONDS,
+                temperature=_TEMPERATURE if asked.output == OUTPUT_TOKENS else _SMALL_TEMPERATURE,
             )
         except errors.ModelFault as fault:
             code = MODEL_TIMEOUT if isinstance(fault, errors.ModelTimeout) else MODEL_FAILED
