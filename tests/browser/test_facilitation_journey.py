@@ -18,12 +18,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 from sitting import bundle
 from sitting.clock import SystemClock
 from tests.apps.facilitation.room import House, answers, opened, outcome
-from tests.support.wcag import findings
+from tests.support.axe import violations
 
 SLOW = 20_000  # milliseconds that a busy machine may take for what it does at once
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 375, "height": 700}
 SCREEN: ViewportSize = {"width": 1920, "height": 1080}
+WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SECRETS = ("Numbat: we agree on the goal", "Wombat: handover takes days", "Quokka: nobody decides")
 
 
@@ -56,10 +57,11 @@ class Person:
 
 
 def looked(page: Page, shot: str) -> None:
-    """Nothing to find on this page as it is now; and a picture of it, if pictures are wanted."""
+    """It fits its window; where a picture is worth taking, there is nothing to find, and it is taken if wanted."""
     if shot and (folder := os.environ.get("SHOTS")):
         page.screenshot(path=Path(folder) / f"{shot}.png", full_page=True)
-    assert findings(page) == [], page.url
+    assert page.evaluate(WIDER) <= 0, f"{page.url} is wider than its window"
+    assert not shot or violations(page) == [], page.url
 
 
 def _foreign(url: str) -> list[str]:

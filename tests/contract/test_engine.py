@@ -379,6 +379,8 @@ def test_facts_are_read_in_the_transaction_of_the_command(run: Bench) -> None:
     assert (looked["written"], looked["who"], looked["installed"]) == ("", "user:ada", ["colour"])
     assert looked["said"] == list(range(26, 1, -1))
     assert looked["below"] == [2, 1]
+    assert looked["mine"] == sorted([session, other]) and looked["held"] == []
+    assert (looked["words"], looked["nothing"]) == (25, 0)
     assert datetime.fromisoformat(looked["now"]) == START
     run(run.engine.do(session, workshop.Stop(), ADA))
     for wrong in (foreign, "no such id", "", "\x00"):
@@ -424,6 +426,16 @@ def test_work_is_announced_after_the_commit(run: Bench) -> None:
     job = run(run.engine.view(last, ADA)).session.data["job"]
     run(run.engine.erase(last, ADA))
     assert told[-1] == job
+
+
+def test_a_turn_may_end_where_it_begins(run: Bench) -> None:
+    session = run.workshop()
+    run(run.engine.do(session, workshop.Draft(prompt="Why?", answer="Because."), ADA))
+    turn = run(run.engine.view(session, ADA)).session.data["job"]
+    seen, page = run(run.engine.turn(session, turn, ADA)), run(run.engine.text(session, turn, ADA, after=3))
+    assert (seen.status, seen.seq, page.text, page.ended) == ("completed", 3, "ause.", True)
+    assert run(run.engine.events(session, ADA)).turns == ()
+    run(run.engine.do(session, workshop.Draft(prompt="And now?"), ADA))
 
 
 def test_without_anybody_to_tell_nothing_is_missed(run: Bench) -> None:

@@ -33,6 +33,7 @@ ROLES = (
 WITHOUT_A_ROLE = ROLES[:5]
 SAFE = frozenset({"GET", "HEAD"})
 UNKNOWN = "0190aaaa-bbbb-cccc-dddd-eeeeffff0000"
+NO_GUEST = "x" * 43
 MANY = 100_000
 Operation = tuple[str, str]
 Json = dict[str, Any]
@@ -84,7 +85,10 @@ class Table:
         if operation in self.forms:
             made["data"] = {name: text.format_map(place.fills) for name, text in self.forms[operation].items()}
         elif method in ("POST", "PUT", "PATCH"):
-            made["json"] = self.bodies.get(operation, {})
+            body = self.bodies.get(operation, {})
+            made["json"] = {
+                name: value.format_map(place.fills) if isinstance(value, str) else value for name, value in body.items()
+            }
         return made
 
 
@@ -113,8 +117,11 @@ class Cast:
         expired = access.create_token(account, "expired", expires_at=until).result()[0]
         clock.advance(2)
         reader = access.create_token(account, "reader", scopes=("read",)).result()[0]
+        nobody = self.client(**{"X-CSRF-Token": deps.guest_csrf(house.installation, NO_GUEST)})
         self._clients = {
             "anonymous": self.client(),
+            "guest": nobody,
+            "outsider": nobody,
             "expired": self.client(Authorization=f"Bearer {expired}"),
             "foreigner": self.client(**self._foreigner().headers),
             "stranger": self.client(**house.person("Sam").headers),
@@ -162,12 +169,12 @@ class Cast:
                 assert other is not None
                 self._outsiders[table.name] = other
             return self._outsiders[table.name]
-        found = self._clients.get(role, self._clients["anonymous"])
+        found = self._clients[role]
         found.cookies.clear()
         if role in ("guest", "outsider"):
-            # Nobody is a guest of such a place: a cookie of one proves nothing there.
+            # Nobody is a guest of such a place: a cookie that looks like one's proves nothing there.
             for session in place.sessions:
-                found.cookies.set(f"join-{session}", "x" * 43)
+                found.cookies.set(f"join-{session}", NO_GUEST)
         return found
 
     def ask(self, role: str, operation: Operation, table: Table, *, method: str = "") -> httpx.Response:

@@ -128,6 +128,7 @@ class Draft(Command):
     verb: ClassVar[str] = "draft"
     prompt: str
     retries: int = 0
+    answer: str = ""  # where there is one already, the turn ends where it begins
 
 
 class Drafted(Command):
@@ -283,6 +284,9 @@ def _decide_work(ask: Ask, asked: Climb | Draft) -> Decision:
         "draft", "draft", turn, {"prompt": asked.prompt}, "interrupt", ("lead", "member"), retries=asked.retries
     )
     fact = Fact("drafting", {"job": turn, "author": ask.actor.id}, {ask.actor.id: {"prompt": asked.prompt}})
+    if asked.answer:
+        data = {"turn": turn, "status": "completed"}
+        return Decision((fact, Fact("drafted", data, {ask.actor.id: {"text": asked.answer}})), jobs=(job,))
     return Decision((fact,), jobs=(job,))
 
 
@@ -406,6 +410,10 @@ def look(reader: Reader, command: Command) -> Mapping[str, Any]:
         "below": [event.seq for event in reader.journal(before=3)],
         "installed": sorted(reader.installed),
         "who": reader.actor.id,
+        "mine": sorted(session.id for session in reader.mine("workshop", limit=3)),
+        "held": [session.id for session in reader.mine("workshop", state="held")],
+        "words": reader.counted(f"words:{reader.session.space}"),
+        "nothing": reader.counted("nothing"),
         "now": reader.now.isoformat(),
     }
 

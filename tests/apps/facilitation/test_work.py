@@ -355,4 +355,4 @@ def test_the_demo_plays_a_meeting_and_verifies_it(tmp_path: Path, model: str) ->
         demo.play(installation, said.append)
     assert said[-1].endswith("4 sealed, 4 shown, digest matches, verified")
     assert ("facilitation: gap: Direction" in "\n".join(said)) == (model == "scripted")
-    assert any(line.startswith("facilitation: priorities: R") for line in said)
+    assert any("priorities" in line for line in said)

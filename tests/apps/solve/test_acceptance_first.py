@@ -351,7 +351,7 @@ def test_12_a_stream_goes_on_where_it_was_cut(house: Scene, ann: Owner, cut: int
 
 def test_12_every_byte_and_every_character_is_a_place_to_go_on(ann: Owner, house: Scene) -> None:
     prose = "Zażółć \U0001f40e gęślą jaźń, 你好。 A “b”\n\nc"
-    model = house.plays(Step(re.findall(r"\S+\s*", prose), delay_seconds=0.06))
+    model = house.plays(Step(re.findall(r"\S+\s*", prose)))
     id = ann.create()
     answer = ann.sends(id, WORRY)
     raw, location = answer.content, answer.headers["location"]

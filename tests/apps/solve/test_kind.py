@@ -54,7 +54,8 @@ def refused(stage: Stage, command: Any, refusal: type[errors.Refusal]) -> errors
 
 
 def test_the_whole_way_with_messages_alone() -> None:
-    stage, steps = Stage().created(), []
+    stage = Stage().created()
+    steps: list[str] = []
     for content in TALK:
         stage.say(content)
         assert stage.view()["current_step"] == (steps[-1] if steps else "receive")
@@ -65,7 +66,7 @@ def test_the_whole_way_with_messages_alone() -> None:
     assert (seen["status"], seen["first_step_action"]) == ("completed", TALK[-1])
     assert seen["completed_at"] == to_text(stage.now) and seen["message_count"] == 14
     assert stage.types()[-4:] == ["turn_started", "turn_completed", "committed", "completed"]
-    assert KIND.fold and stage.refolded() == stage.session
+    assert stage.refolded() == stage.session
     moves = views.moves(stage.session)
     ids = [event.data["message_id"] for event in stage.events if event.type == "message_received"]
     assert [move["evidence"] for move in moves] == [ids[:1], ids[1:4], ids[4:5], ids[5:6]]

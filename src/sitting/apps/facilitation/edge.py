@@ -46,21 +46,14 @@ _CODES = {
 }  # fmt: skip
 
 
-class NotSignedIn(errors.NotAuthenticated):
-    """Not authenticated"""
-
-    # A code of its own: the house would lead every page to the sign-in, JSON routes included.
-    code = "NOT_SIGNED_IN"
-
-
 async def facilitator(request: Request) -> Actor:
     """A signed-in person. Whether it is a facilitator of this team, the engine says. Raises NotSignedIn, CsrfFailed."""
     try:
         found = await deps.actor(request)
     except errors.NotAuthenticated:
-        raise NotSignedIn() from None
+        raise refusals.NotSignedIn() from None
     if not found.is_user:
-        raise NotSignedIn()
+        raise refusals.NotSignedIn()
     return found
 
 

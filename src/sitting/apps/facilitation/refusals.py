@@ -26,6 +26,14 @@ BULLETS_LENGTH = "Each bullet point must be 500 characters or less"
 CARD_INVALID = "Invalid card"
 
 
+class NotSignedIn(errors.NotAuthenticated):
+    """Not authenticated"""
+
+    # A code of its own inside: the house would lead every page to the sign-in, JSON routes included. Callers are told
+    # NOT_AUTHENTICATED.
+    code = "NOT_SIGNED_IN"
+
+
 class MonthInvalid(errors.Invalid):
     """Invalid month format. Use YYYY-MM."""
 

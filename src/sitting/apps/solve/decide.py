@@ -77,7 +77,7 @@ def create(ask: Ask, command: Create) -> Decision:
         "sessions_limit": limit,
         "tier": "unlimited" if limit is None else settings.solve_quota_tier,
     }
-    exceeded = refusals.QuotaExceeded(usage={**usage, "sessions_used": known["used"]})
+    exceeded = refusals.QuotaExceeded(usage={**usage, "sessions_used": max(known["used"], limit or 0)})
     if limit is not None and known["used"] >= limit:
         raise exceeded
     most = _NO_LIMIT if limit is None else limit
