@@ -6,6 +6,7 @@ all applications read alike.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ WITHOUT_A_ROLE = ROLES[:5]
 SAFE = frozenset({"GET", "HEAD"})
 UNKNOWN = "0190aaaa-bbbb-cccc-dddd-eeeeffff0000"
 NO_GUEST = "x" * 43
+FORM_TOKEN = re.compile(r"\b[0-9a-f]{64}\b")
 MANY = 100_000
 Operation = tuple[str, str]
 Json = dict[str, Any]
@@ -75,11 +77,13 @@ class Table:
     forms: Mapping[Operation, Mapping[str, str]] = field(default_factory=dict)
     queries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     accept: str = "*/*"
+    pages: frozenset[str] = frozenset()  # paths that are asked for as a browser does
 
     def request(self, operation: Operation, place: Place) -> Json:
         """The arguments of a good request."""
         method, path = operation
-        made: Json = {"method": method, "url": path.format_map(place.fills), "headers": {"Accept": self.accept}}
+        accept = "text/html" if path in self.pages else self.accept
+        made: Json = {"method": method, "url": path.format_map(place.fills), "headers": {"Accept": accept}}
         if path in self.queries:
             made["params"] = self.queries[path]
         if operation in self.forms:
@@ -173,7 +177,7 @@ class Cast:
         found.cookies.clear()
         if role in ("guest", "outsider"):
             # Nobody is a guest of such a place: a cookie that looks like one's proves nothing there.
-            for session in place.sessions:
+            for session in (*place.sessions, UNKNOWN):
                 found.cookies.set(f"join-{session}", NO_GUEST)
         return found
 
@@ -191,7 +195,7 @@ class Cast:
         answer = self.whoever(role, table).request(**table.request(operation, place))
         left_out = ("date", "set-cookie", "content-length")
         head = {name: value for name, value in answer.headers.items() if name not in left_out}
-        text = answer.text.replace(head.pop("x-request-id", "-"), "REQUEST")
+        text = FORM_TOKEN.sub("TOKEN", answer.text.replace(head.pop("x-request-id", "-"), "REQUEST"))
         for id in (*place.sessions, UNKNOWN):
             text = text.replace(id, "ID")
             head = {name: value.replace(id, "ID") for name, value in head.items()}

@@ -173,10 +173,46 @@ def team(cast: Cast) -> Place:
 
 
 MEETINGS_MATRIX = """
-
+GET    /v1/sessions                                 401 401 401 200 200 401 200 200 200 200
+DELETE /v1/sessions/{id}                            401 401 401 404 404 403 204 204 403 204
+GET    /v1/sessions/{id}                            401 401 401 404 404 200 200 200 200 200
+POST   /v1/sessions/{id}/commands/{verb}            401 401 401 404 404 403 200 200 403 200
+GET    /v1/sessions/{id}/events                     401 401 401 404 404 200 200 200 200 200
+GET    /v1/sessions/{id}/turns/{turn}               401 401 401 404 404 404 404 404 404 404
+GET    /v1/sessions/{id}/turns/{turn}/stream        401 401 401 404 404 404 404 404 404 404
+POST   /v1/sessions/{id}/turns/{turn}/cancel        401 401 401 404 404 404 404 404 403 404
+GET    /v1/sessions/{id}/bundle                     401 401 401 404 404 200 200 200 200 200
+GET    /v1/sessions/{id}/verify                     401 401 401 404 404 200 200 200 200 200
+GET    /sessions/{id}                               303 303 303 404 404 303 200 200 200 200
+POST   /sessions/{id}/do/{verb}                     401 401 401 404 404 404 303 303 403 303
+POST   /sessions/{id}/verify                        401 401 401 404 404 404 303 303 403 303
+POST   /sessions/{id}/delete                        401 401 401 404 404 404 303 303 403 303
+GET    /sessions/{id}/bundle                        401 401 401 404 404 404 200 200 200 200
+GET    /kinds/{kind}                                401 401 401 200 200 401 200 200 200 200
+GET    /kinds/{kind}/new                            401 401 401 200 200 401 200 200 200 200
+POST   /kinds/{kind}/new                            401 401 401 404 404 401 303 303 403 303
+POST   /v1/kinds/{kind}/sessions                    401 401 401 404 404 401 201 201 403 201
 """
 TEAMS_MATRIX = """
-
+GET    /v1/sessions                                 401 401 401 200 200 401 200 200 200 200
+DELETE /v1/sessions/{id}                            401 401 401 404 404 401 204 204 403 204
+GET    /v1/sessions/{id}                            401 401 401 404 404 401 200 200 200 200
+POST   /v1/sessions/{id}/commands/{verb}            401 401 401 404 404 401 200 200 403 200
+GET    /v1/sessions/{id}/events                     401 401 401 404 404 401 200 200 200 200
+GET    /v1/sessions/{id}/turns/{turn}               401 401 401 404 404 401 404 404 404 404
+GET    /v1/sessions/{id}/turns/{turn}/stream        401 401 401 404 404 401 404 404 404 404
+POST   /v1/sessions/{id}/turns/{turn}/cancel        401 401 401 404 404 401 404 404 403 404
+GET    /v1/sessions/{id}/bundle                     401 401 401 404 404 401 200 200 200 200
+GET    /v1/sessions/{id}/verify                     401 401 401 404 404 401 200 200 200 200
+GET    /sessions/{id}                               303 303 303 404 404 303 200 200 200 200
+POST   /sessions/{id}/do/{verb}                     401 401 401 404 404 401 303 303 403 303
+POST   /sessions/{id}/verify                        401 401 401 404 404 401 303 303 403 303
+POST   /sessions/{id}/delete                        401 401 401 404 404 401 303 303 403 303
+GET    /sessions/{id}/bundle                        401 401 401 404 404 401 200 200 200 200
+GET    /kinds/{kind}                                401 401 401 200 200 401 200 200 200 200
+GET    /kinds/{kind}/new                            401 401 401 200 200 401 200 200 200 200
+POST   /kinds/{kind}/new                            401 401 401 303 303 401 303 303 403 303
+POST   /v1/kinds/{kind}/sessions                    401 401 401 201 201 401 201 201 403 201
 """
 LATER = {"team_id": "{team_id}", "month": "2026-02"}
 COMMAND, DO = ("POST", "/v1/sessions/{id}/commands/{verb}"), ("POST", "/sessions/{id}/do/{verb}")
@@ -188,7 +224,7 @@ MEETING = Table(
     bodies={COMMAND: {"level": "anonymous"}, OPEN: LATER},
     forms={DO: {"level": "anonymous"}, NEW: LATER},
     queries={"/v1/sessions": {"kind": "facilitation"}},
-    accept="text/html",
+    pages=frozenset({"/sessions/{id}"}),
 )
 TEAMS = Table(
     name="a team",
@@ -197,5 +233,5 @@ TEAMS = Table(
     bodies={COMMAND: {"name": "Dee"}, OPEN: TEAM},
     forms={DO: {"name": "Dee"}, NEW: TEAM},
     queries={"/v1/sessions": {"kind": "team"}},
-    accept="text/html",
+    pages=frozenset({"/sessions/{id}"}),
 )

@@ -76,3 +76,10 @@ TABLE = Table(
     },
     queries={"/v1/sessions": {"kind": "interview"}},
 )
+# The page of any session, where an application answers programs at the same address.
+PAGE = Table(
+    name="a page",
+    rows=rows("GET /sessions/{id} 303 303 303 404 404 303 200 200 200 200"),
+    place=place,
+    pages=frozenset({"/sessions/{id}"}),
+)

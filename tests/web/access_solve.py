@@ -115,7 +115,25 @@ def owned(cast: Cast) -> Place:
 
 
 GENERIC_MATRIX = """
-
+GET    /v1/sessions                                 401 401 401 200 200 401 200 200 200 200
+DELETE /v1/sessions/{id}                            401 401 404 404 404 404 204 204 403 404
+GET    /v1/sessions/{id}                            401 401 404 404 404 404 200 200 200 404
+POST   /v1/sessions/{id}/commands/{verb}            401 401 404 404 404 404 200 200 403 404
+GET    /v1/sessions/{id}/events                     401 401 404 404 404 404 200 200 200 404
+GET    /v1/sessions/{id}/turns/{turn}               401 401 404 404 404 404 200 200 200 404
+GET    /v1/sessions/{id}/turns/{turn}/stream        401 401 404 404 404 404 200 200 200 404
+POST   /v1/sessions/{id}/turns/{turn}/cancel        401 401 404 404 404 404 409 409 403 404
+GET    /v1/sessions/{id}/bundle                     401 401 404 404 404 404 200 200 200 404
+GET    /v1/sessions/{id}/verify                     401 401 404 404 404 404 200 200 200 404
+GET    /sessions/{id}                               303 303 303 404 404 303 200 200 200 404
+POST   /sessions/{id}/do/{verb}                     401 401 404 404 404 404 303 303 403 404
+POST   /sessions/{id}/verify                        401 401 404 404 404 404 303 303 403 404
+POST   /sessions/{id}/delete                        401 401 404 404 404 404 303 303 403 404
+GET    /sessions/{id}/bundle                        401 401 404 404 404 404 200 200 200 404
+GET    /kinds/{kind}                                401 401 401 200 200 401 200 200 200 200
+GET    /kinds/{kind}/new                            401 401 401 200 200 401 200 200 200 200
+POST   /kinds/{kind}/new                            401 401 401 303 303 401 303 303 403 303
+POST   /v1/kinds/{kind}/sessions                    401 401 401 201 201 401 201 201 403 201
 """
 GENERIC = Table(
     name="a session",
@@ -124,5 +142,5 @@ GENERIC = Table(
     bodies={("POST", "/v1/sessions/{id}/commands/{verb}"): {"title": "Boss"}},
     forms={("POST", "/sessions/{id}/do/{verb}"): {"title": "Boss"}, ("POST", "/kinds/{kind}/new"): {}},
     queries={"/v1/sessions": {"kind": "solve"}},
-    accept="text/html",
+    pages=frozenset({"/sessions/{id}"}),
 )

@@ -27,7 +27,7 @@ from .. import errors
 from ..core import actor as actors
 from ..core import strict
 from ..core.actor import Actor
-from ..engine import Done, Once
+from ..engine import Done, Engine, Once
 from ..installation import Installation
 from .refusals import BadRequest, UnsupportedMedia
 
@@ -85,6 +85,21 @@ def installation(request: Request) -> Installation:
     return found
 
 
+def engine(request: Request) -> Engine:
+    """The engine of that installation."""
+    return installation(request).engine
+
+
+async def found(future: Future[T], missing: str) -> T:
+    """The store's answer, with what is missing named as what it is here. Raises what the store refuses with."""
+    try:
+        return await settle(future)
+    except errors.NotFound as error:
+        if error.message == errors.NotFound().message:
+            raise errors.NotFound(missing) from None
+        raise
+
+
 # Who
 
 
@@ -132,6 +147,14 @@ async def actor(request: Request) -> Actor:
         if found.csrf is not None:
             await check_csrf(request, found.csrf)
     return found.actor
+
+
+async def person(request: Request) -> Actor:
+    """The actor, when it is a signed-in person: a guest's cookie proves nothing here. Raises NotAuthenticated."""
+    found = await actor(request)
+    if not found.is_user:
+        raise errors.NotAuthenticated()
+    return found
 
 
 async def asked_again(request: Request, who: Who) -> Actor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -204,39 +203,33 @@ def test_38_without_a_model_the_steps_are_a_form(house: Scene, ann: Owner, brows
         assert (seen["status"], seen["first_step_action"], seen["tokens"]["spent"]) == ("completed", PLAN, 0)
 
 
+@pytest.fixture(scope="module")
+def gallery(house: Scene) -> tuple[Owner, list[str]]:
+    """Somebody with sessions in every state, and the addresses at which they are seen."""
+    house.plays(*[trailer(NASTY, suggestions=["Yes, every day", "Only on Mondays"])] * 2)
+    eve = house.owner("Eve")
+    made = [eve.create() for _ in range(4)]
+    for id, said in zip(made, ("I feel so worried and nervous", "idk", "I want to die"), strict=False):
+        eve.says(id, said)
+    made += [eve.brought(step, tags=["work"]) for step in ("options", "commit", "completed")]
+    house.plays(Step(("Half",), fail_after=1))
+    failed, left = eve.create(locale="es"), eve.create(locale="zh")
+    eve.says(failed, "Mi jefe ignora todo lo que propongo")
+    eve.patches(f"/sessions/{left}", status="abandoned")
+    pages = [f"/solve/{id}" for id in (*made, failed, left)]
+    return eve, [*pages, f"/solve/{made[-1]}/summary", "/solve", "/solve/actions", "/solve/stats", "/solve?q=boss"]
+
+
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize(("size", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")], ids=["phone", "desktop"])
 def test_38_the_pages_are_for_everybody(
-    house: Scene, ann: Owner, browser: Browser, size: dict[str, int], scheme: str
+    house: Scene, gallery: tuple[Owner, list[str]], browser: Browser, size: dict[str, int], scheme: str
 ) -> None:
-    with signed_in(browser, house, ann, viewport=size, color_scheme=scheme) as page:
-
-        def looks(path: str) -> None:
+    eve, paths = gallery
+    with signed_in(browser, house, eve, viewport=size, color_scheme=scheme) as page:
+        for path in paths:
             page.goto(path)
             fits(page)
             assert axe.violations(page) == [], path
-
-        looks("/solve")
-        house.plays(*[trailer(NASTY, suggestions=["Yes, every day", "Only on Mondays"])] * 2)
-        for step, said in (
-            ("receive", "I feel so worried and nervous"),
-            ("receive", "I want to die"),
-            ("clarify", "idk"),
-        ):
-            id = ann.brought(step)
-            ann.says(id, said)
-            looks(f"/solve/{id}")
-        for step in ("receive", "reframe", "options", "commit", "completed"):
-            id = ann.brought(step, tags=["work"])
-            looks(f"/solve/{id}")
-        house.plays(Step(("Half",), fail_after=1))
-        failed = ann.create(locale="es")
-        ann.says(failed, "Mi jefe ignora todo lo que propongo")
-        looks(f"/solve/{failed}")
-        ann.patches(f"/sessions/{failed}", status="abandoned")
-        for path in (f"/solve/{failed}", f"/solve/{id}/summary", "/solve/actions", "/solve/stats", "/solve?q=boss"):
-            looks(path)
-        page.goto("/solve")
         page.evaluate("() => document.querySelector('main').append(new Image())")
         assert any(fault.startswith("image-alt") for fault in axe.violations(page))  # the checker sees a fault
-        assert re.search(r"/solve$", page.url)

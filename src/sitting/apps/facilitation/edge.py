@@ -21,7 +21,7 @@ from starlette.responses import Response
 from ... import errors
 from ...core.actor import Actor
 from ...core.kind import Command
-from ...engine import Done, Engine, Seen
+from ...engine import Done, Seen
 from ...web import answer, deps
 from ...web.errors import Problem, status_of
 from . import refusals, terms
@@ -49,29 +49,20 @@ _CODES = {
 async def facilitator(request: Request) -> Actor:
     """A signed-in person. Whether it is a facilitator of this team, the engine says. Raises NotSignedIn, CsrfFailed."""
     try:
-        found = await deps.actor(request)
+        return await deps.person(request)
     except errors.NotAuthenticated:
         raise refusals.NotSignedIn() from None
-    if not found.is_user:
-        raise refusals.NotSignedIn()
-    return found
 
 
 Who = Annotated[Actor, Depends(facilitator)]
 
 
-def engine(request: Request) -> Engine:
-    return deps.installation(request).engine
+engine = deps.engine
 
 
 async def found(future: Future[T], missing: str = SESSION_NOT_FOUND) -> T:
     """The answer, with what is missing named as what it is here."""
-    try:
-        return await deps.settle(future)
-    except errors.NotFound as error:
-        if error.message == errors.NotFound().message:
-            raise errors.NotFound(missing) from None
-        raise
+    return await deps.found(future, missing)
 
 
 async def see(request: Request, id: str, actor: Actor) -> Seen:

@@ -18,7 +18,7 @@ from ...core.actor import Actor
 from ...core.event import Event, to_text
 from ...core.kind import Command
 from ...core.session import Session
-from ...engine import Done, Engine, Seen, Selection
+from ...engine import Done, Seen, Selection
 from ...web import answer, deps
 from ...web.errors import status_of
 from . import figures, terms, views
@@ -48,26 +48,12 @@ class Confirmed(BaseModel):
     confirm: str
 
 
-async def interviewer(request: Request) -> Actor:
-    """A signed-in person. A candidate's cookie proves nothing here."""
-    found = await deps.actor(request)
-    if not found.is_user:
-        raise errors.NotAuthenticated()
-    return found
-
-
-def engine(request: Request) -> Engine:
-    return deps.installation(request).engine
+engine, interviewer = deps.engine, deps.person
 
 
 async def found(future: Future[T], missing: str = INTERVIEW_NOT_FOUND) -> T:
     """The answer, with a missing session named as what it is here."""
-    try:
-        return await deps.settle(future)
-    except errors.NotFound as error:
-        if error.message == errors.NotFound().message:
-            raise errors.NotFound(missing) from None
-        raise
+    return await deps.found(future, missing)
 
 
 async def see(request: Request, id: str, actor: Actor) -> Seen:

@@ -17,7 +17,7 @@ from ...core import strict
 from ...core.actor import Actor
 from ...core.event import Event
 from ...core.kind import Command
-from ...engine import Done, Engine, Seen
+from ...engine import Done, Seen
 from ...reading import TextPage
 from ...web import answer, deps, frames, stream
 from ...web.errors import Problem
@@ -51,16 +51,7 @@ class Nothing(BaseModel):
     model_config = {"extra": "forbid"}
 
 
-async def owner(request: Request) -> Actor:
-    """A signed-in person. A guest's cookie proves nothing here."""
-    found = await deps.actor(request)
-    if not found.is_user:
-        raise errors.NotAuthenticated()
-    return found
-
-
-def engine(request: Request) -> Engine:
-    return deps.installation(request).engine
+engine, owner = deps.engine, deps.person
 
 
 async def see(request: Request, id: str, actor: Actor) -> Seen:
