@@ -161,8 +161,11 @@ TABLE = Table(
 def watched(cast: Cast) -> Place:
     """A meeting, for the routes of the house."""
     found = meeting(cast)
-    return Place({**found.fills, "kind": "facilitation", "verb": "raise_anonymity", "turn": "t-none"}, found.sessions,
-                 found.guest)
+    return Place(
+        {**found.fills, "kind": "facilitation", "verb": "raise_anonymity", "turn": "t-none"},
+        found.sessions,
+        found.guest,
+    )
 
 
 def team(cast: Cast) -> Place:
