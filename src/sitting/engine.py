@@ -212,10 +212,7 @@ class Engine:
         return _then(erased, lambda _: self._outside.submit(self.store.truncate_log))
 
     def adopt(self, kind: str, id: str, records: list[chain.Record], actor: Actor) -> Future[Session]:
-        """Take in a session from a bundle whose chain has been verified.
-
-        Raises KeyTaken when its id is known here, NotFound when the actor would have no role in it, and Invalid.
-        """
+        """Take in a session from a bundle whose chain has been verified. Raises KeyTaken when its id is known here."""
         definition = self.kind(kind)
 
         def write(tx: Tx) -> Session:
@@ -224,8 +221,7 @@ class Engine:
             session = _folded(definition, Session(id, kind, actor.space, epoch=self.epoch), records)
             owner = {actor.id: (definition.owner, None)} if definition.owner else {}
             held = Held(session, 1, records[-1].hash, owner)
-            now = milliseconds(self.clock.now())
-            _shown(definition, held, actor, self._holding.role(tx, definition, held, actor, now), now)
+            _shown(definition, held, actor, milliseconds(self.clock.now()))
             self._writing.save(tx, definition, None, held, records)
             sessions.give(tx, id, [Grant(grantee, role) for grantee, (role, _) in owner.items()])
             return session
@@ -434,10 +430,10 @@ def _folded(kind: Kind, session: Session, records: Iterable[chain.Record]) -> Se
     raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.")
 
 
-def _shown(kind: Kind, held: Held, actor: Actor, role: str, now: datetime) -> None:
-    """Look at a foreign session once, as its lists will: one that cannot be shown would break them. Raises Invalid."""
+def _shown(kind: Kind, held: Held, actor: Actor, now: datetime) -> None:
+    """Look at a foreign session once, as lists will: one that cannot be shown would break them. Raises Invalid."""
     try:
-        reading.seen(kind, held, actor, role, now)
+        reading.seen(kind, held, actor, kind.owner or SYSTEM, now)
         kind.title(held.session)
     except Exception as error:
         raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.") from error

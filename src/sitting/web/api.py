@@ -108,14 +108,14 @@ async def kinds(request: Request) -> Response:
 
 async def kind(request: Request) -> Response:
     """One kind."""
-    return answer.json(described(deps.installation(request).engine.kind(request.path_params["kind"])))
+    return answer.json(described(deps.kind(request, request.path_params["kind"])))
 
 
 async def create(request: Request) -> Response:
     """Open a session of a kind."""
     actor = await deps.actor(request)
     engine = deps.installation(request).engine
-    definition = engine.kind(request.path_params["kind"])
+    definition = deps.kind(request, request.path_params["kind"])
     command = await deps.read(request, definition.commands[CREATE])
 
     def render(done: Done) -> Response:
@@ -134,7 +134,7 @@ async def sessions(request: Request) -> Response:
     engine = deps.installation(request).engine
     if not (name := deps.text(request, "kind")):
         raise errors.Invalid.field("kind", "is required")
-    definition = engine.kind(name)
+    definition = deps.kind(request, name)
     where = Where(
         state=deps.choice(request, "state", "", definition.lifecycle.states),
         q=deps.text(request, "q"),
@@ -169,7 +169,7 @@ async def command(request: Request) -> Response:
     definition = await _kind_of(request, id, actor)
     if verb not in public(definition):
         await deps.settle(engine.view(id, actor))
-        raise errors.NotFound(f"There is no command '{verb}' here.")
+        raise errors.NotFound("There is no such command here.")
     asked = await _authorized(request, id, actor, lambda: deps.read(request, definition.commands[verb]))
 
     def render(done: Done) -> Response:

@@ -27,6 +27,7 @@ from .. import errors
 from ..core import actor as actors
 from ..core import strict
 from ..core.actor import Actor
+from ..core.kind import Kind
 from ..engine import Done, Engine, Once
 from ..installation import Installation
 from .refusals import BadRequest, UnsupportedMedia
@@ -98,6 +99,14 @@ async def found(future: Future[T], missing: str) -> T:
         if error.message == errors.NotFound().message:
             raise errors.NotFound(missing) from None
         raise
+
+
+def kind(request: Request, name: str) -> Kind:
+    """The kind an address names. Raises NotFound, which does not repeat the name."""
+    found = installation(request).kinds.get(name)
+    if found is None:
+        raise errors.NotFound("There is no such kind here.")
+    return found
 
 
 # Who

@@ -56,7 +56,7 @@ async def home(request: Request, who: Who) -> Response:
 async def index(request: Request, kind: str, who: Who) -> Response:
     """The sessions of a kind."""
     installation = deps.installation(request)
-    definition = installation.engine.kind(kind)
+    definition = deps.kind(request, kind)
     states = definition.lifecycle.states
     where = Where(
         state=deps.choice(request, "state", "", ("", *states)),
@@ -188,7 +188,7 @@ def _described(kind: Kind) -> dict[str, Any]:
 
 
 def _creatable(request: Request, name: str) -> Kind:
-    kind = deps.installation(request).engine.kind(name)
+    kind = deps.kind(request, name)
     if not cards.can_create(kind):
         raise errors.NotFound("Nobody makes sessions of this kind by hand.")
     return kind

@@ -69,7 +69,7 @@ async def do(request: Request, id: str, verb: str, who: Who) -> Response:
     seen = await deps.settle(installation.engine.view(id, who))
     kind = installation.kinds[seen.session.kind]
     if verb not in public(kind):
-        raise errors.NotFound(f"There is no command '{verb}' here.")
+        raise errors.NotFound("There is no such command here.")
     command, form = kind.commands[verb], await deps.form(request)
 
     def render(done: Done) -> Response:

@@ -185,7 +185,7 @@ def confirmed(page: Page, name: str) -> None:
 class Eyes:
     """Somebody who looks at every page on a phone, first without scripts and then with them."""
 
-    def __init__(self, url: str, plain: BrowserContext, scripted: BrowserContext, seen: list[str]) -> None:
+    def __init__(self, url: str, seen: list[str], plain: BrowserContext, scripted: BrowserContext) -> None:
         self.url, self.contexts = url, (plain, scripted)
         self.plain, self.scripted = plain.new_page(), scripted.new_page()
         for page in (self.plain, self.scripted):
@@ -218,11 +218,11 @@ def test_32_no_page_has_a_finding(house: House, browser: Browser) -> None:
     plain: dict[str, Any] = {"viewport": PHONE, "java_script_enabled": False}
     scripted: dict[str, Any] = {"viewport": PHONE}
     people = [
-        Eyes(house.served.url, *(as_phone(browser, device, **options) for options in (plain, scripted)), seen)
+        Eyes(house.served.url, seen, *(as_phone(browser, device, **options) for options in (plain, scripted)))
         for device in (phones[0], meeting.device(4), meeting.device())
     ]
     ours = (as_program(browser, team.by, **options) for options in (plain, scripted))
-    panel, (mine, other, nobody) = Eyes(house.served.url, *ours, seen), people
+    panel, (mine, other, nobody) = Eyes(house.served.url, seen, *ours), people
     own, respond = f"{phones[0].place}/waiting", f"{phones[0].place}/respond"
     try:
         panel.looks("/admin", "/admin/teams", "/admin/teams/create", f"/admin/teams/{team.id}",

@@ -230,12 +230,15 @@ def reveal(ask: Ask, _command: commands.Reveal) -> Decision:
 
 
 def reopen(ask: Ask, command: commands.Reopen) -> Decision:
-    """Open capture again: what was sealed and made of it is gone, responses and claims stay."""
+    """Open capture again: what was sealed and made of it is gone, responses and claims stay.
+
+    What a model wrote is destroyed: it may repeat a response that is cleared or replaced now, which nobody shall see.
+    """
     draft = Draft(ask)
     cancel = synthesis.discard(draft, "reopened")
     data = {"round": ask.session.data["round"] + 1, "from": ask.session.state}
     draft.add("reopened", data, {WHOLE: {"reason": command.reason}} if command.reason else {})
-    return draft.decision(cancel=cancel)
+    return draft.decision(cancel=cancel, erase=synthesis.PARTS)
 
 
 def save_notes(ask: Ask, command: commands.SaveNotes) -> Decision:

@@ -125,7 +125,11 @@ def _roster_added(session: Session, event: Event) -> Session:
 
 
 def _roster_removed(session: Session, event: Event) -> Session:
-    return _without(session, event.data["member"])
+    """The link dies but is remembered: a version that came again would be the same link."""
+    key = str(event.data["member"])
+    link = session.collection("links").get(key)
+    session = _without(session, event.data["member"])
+    return session if link is None else session.put("links", key, {**link, "live": False})
 
 
 def _without(session: Session, member: int) -> Session:

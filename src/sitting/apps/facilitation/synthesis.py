@@ -20,8 +20,12 @@ from .drafting import Draft
 from .grouping import STOP_WORDS
 from .terms import COMPLETE, FACILITATOR, GENERATING, LEAST_RESPONSES, SYNTHESIS, SYNTHESIZE, USAGE
 
-_WORD = re.compile(r"\w{3,}")
+_WORD = re.compile(r"\w{2,}")
+# Scripts that put no spaces between words: Thai to Khmer, kana, Han. There, any two characters count as a word.
+_UNSPACED = re.compile(r"(?=([\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{2}))")
 _ALWAYS_KEPT = f"{SYNTHESIS}.type"
+_PLACES = (*(f"statement{place}" for place in range(1, 7)), *(f"action{place}" for place in range(1, 4)))
+PARTS = tuple(f"{SYNTHESIS}.{name}" for name in ("type", "themes", "gap", "written", *_PLACES))
 
 
 def begin(draft: Draft) -> JobRequest:
@@ -141,7 +145,8 @@ def repeating(session: Session, owner: str, *, name: str, said: Iterable[Mapping
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
+    plain = text.casefold()
+    return [*_WORD.findall(plain), *_UNSPACED.findall(plain)]
 
 
 def _text(content: Mapping[str, Any]) -> str:
