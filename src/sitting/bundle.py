@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from . import errors
 from .core import chain, strict
-from .core.actor import ACTOR, Actor
+from .core.actor import ACTOR, ADMIN, Actor
 from .core.event import MAX_EVENT_BYTES, OWNER, TYPE, from_text, to_text
 from .core.kind import Kind
 from .core.session import ID, Session
@@ -144,9 +144,17 @@ def read(raw: bytes) -> tuple[dict[str, Any], list[chain.Record], Verdict]:
     return manifest, records, verdict
 
 
-def bring_in(engine: Engine, raw: bytes, actor: Actor) -> Future[Session]:
-    """Take a bundle in as a session of the actor's space. Raises Invalid, Tampered, NotFound (kind), KeyTaken."""
+def bring_in(engine: Engine, raw: bytes, actor: Actor, key: Ed25519PrivateKey) -> Future[Session]:
+    """Take a bundle in as a session of the actor's space. `key` is what this installation signs with.
+
+    A valid signature says who wrote a bundle, not that its content is true: whoever has a key can write any history, past
+    every limit and quota. So what others have signed is for administrators to bring in.
+
+    Raises: Invalid, Tampered, NotAllowed, NotFound (kind), KeyTaken.
+    """
     manifest, records, verdict = read(raw)
+    if manifest.get("public_key") != public(key) and ADMIN not in actor.roles:
+        raise errors.NotAllowed("Only an administrator may bring in what another installation has signed.")
     if not verdict.ok:
         raise errors.Tampered(f"The bundle does not verify: {verdict.reason}.", seq=verdict.seq)
     if verdict.withheld or not records or any(not part.owner for record in records for part in record.parts):

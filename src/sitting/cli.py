@@ -277,7 +277,9 @@ def import_bundle(file: Path, data: Data = None, database: Database = None) -> N
     from . import bundle
 
     with opened(data, database) as installation:
-        session = bundle.bring_in(installation.engine, _bytes(file), installation.access.local()).result()
+        session = bundle.bring_in(
+            installation.engine, _bytes(file), installation.access.local(), installation.signing_key
+        ).result()
         print(f"{session.id}: {session.kind}, {session.state}, at {session.position}")
 
 
@@ -417,19 +419,22 @@ def account_disable(account: str, data: Data = None, database: Database = None) 
 
 
 @account.command("create")
-def account_create(
-    name: str,
-    email: str,
-    admin: bool = False,
-    data: Data = None,
-    database: Database = None,
-) -> None:
+def account_create(name: str, email: str, admin: bool = False, data: Data = None, database: Database = None) -> None:
     """Add a person, and print the link with which they sign in the first time (it holds a day)."""
     with opened(data, database) as installation:
         roles = ("member", "admin") if admin else ("member",)
-        id = installation.access.create_account(name, email=email, roles=roles).result()
-        link = installation.access.make_link(id, ttl_seconds=86_400).result()
-        print(f"{id}\nSign in once with: {installation.settings.base_url or 'http://HOST:PORT'}/sign-in/link/{link}")
+        print(id := installation.access.create_account(name, email=email, roles=roles).result())
+        _print_link(installation, id)
+
+
+@account.command("link")
+def account_link(
+    account: Annotated[str, typer.Argument(metavar="[EMAIL_OR_ID]")] = "", data: Data = None, database: Database = None
+) -> None:
+    """Print a new link that signs a person in once (it holds a day); the local administrator without a name."""
+    with opened(data, database) as installation:
+        access = installation.access
+        _print_link(installation, access.find_account(account).result() if account else access.local().id)
 
 
 @model.command("install")
@@ -439,6 +444,11 @@ def model_install(data: Data = None) -> None:
     from .model import install
 
     print(install(load(data=data).data, print))
+
+
+def _print_link(installation: Any, id: str) -> None:
+    link = installation.access.make_link(id, ttl_seconds=86_400).result()
+    print(f"Sign in once with: {installation.settings.base_url or 'http://HOST:PORT'}/sign-in/link/{link}")
 
 
 def _input(text: str, pairs: list[str] | None) -> Any:

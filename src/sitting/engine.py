@@ -195,7 +195,8 @@ class Engine:
     def erase(self, session: str, actor: Actor) -> Future[None]:
         """Destroy every personal part and the folded state, free the key, keep the hashes. The id stays taken.
 
-        The sessions about this one go with it, where their kind says so (`erased_with_subject`).
+        The sessions about this one go with it, where their kind says so (`erased_with_subject`), and everywhere in the
+        space what was copied from it: personal parts that belong to `session:<id>`.
         """
         following = {kind.name for kind in self.kinds.values() if kind.erased_with_subject}
 
@@ -204,9 +205,11 @@ class Engine:
             move = kind.lifecycle.move(held.session.state, ERASE)
             if role not in move.roles:
                 raise errors.NotAllowed()
-            for id in sessions.about(tx, session, following) if following else ():
+            gone = [*(sessions.about(tx, session, following) if following else ()), session]
+            for id in gone:
                 self._writing.erase(tx, self._holding.get(tx, id), now)
-            self._writing.erase(tx, self._holding.get(tx, session), now)
+            for id in gone:
+                self._writing.erase_copies(tx, id)
 
         erased = self.store.write(lambda tx: self._after_due(tx, session, erase_in))
         return _then(erased, lambda _: self._outside.submit(self.store.truncate_log))

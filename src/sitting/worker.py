@@ -176,7 +176,9 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin, and look at once for what was left behind."""
+        """Begin, and look at once for what was left behind. A worker that has begun goes on."""
+        if self._running[0].ident is not None:
+            return
         self._engine.on_work(self._news.set)
         self._engine.on_cancel(self._cancelled)
         self._hints.subscribe(self._hear)

@@ -16,7 +16,7 @@ from . import entropy, errors, reading, tracing
 from .clock import Clock
 from .core import chain
 from .core.actor import CLOCK, SYSTEM, Actor
-from .core.event import MAX_EVENT_BYTES, OWNER, TYPE, Event, Fact, milliseconds, to_text
+from .core.event import COPIED, MAX_EVENT_BYTES, OWNER, TYPE, Event, Fact, milliseconds, to_text
 from .core.kind import Ask, Command, Decision, Kind
 from .core.lifecycle import Move
 from .core.session import ID, Session
@@ -224,6 +224,13 @@ class Writing:
         gone = Held(Session(id, held.session.kind, ""), held.version + 1, held.head, {}, erased=True)
         tx.staged[id] = gone
         tx.after_commit(lambda: self.committed(gone, False))
+
+    def erase_copies(self, tx: Tx, erased: str) -> None:
+        """Destroy what other sessions hold of one that is gone."""
+        owner = COPIED + erased
+        for id in journal.holders(tx, owner):
+            held = self.holding.get(tx, id)
+            self._erase_parts(tx, self.holding.kinds[held.session.kind], held, (owner,))
 
     def stored(self, tx: Tx, once: Once, now: datetime) -> tuple[str, bytes] | None:
         found = sessions.answer(tx, once.scope, once.key, now=now)

@@ -115,7 +115,7 @@ def test_a_session_goes_out_and_comes_back(run: Bench, elsewhere: Bench) -> None
         "state": "open",
     }
     assert bundle.verify_file(raw) == verdict
-    brought = elsewhere(bring_in(elsewhere.engine, raw, ADMIN))
+    brought = elsewhere(bring_in(elsewhere.engine, raw, ADMIN, KEY))
     assert (brought.id, brought.space, brought.seq) == (session, "s1", 7)
     before, after = (made(made.engine.at(session, actor, 7)) for made, actor in ((run, ADA), (elsewhere, ADMIN)))
     assert {**before.view, "audience": ""} == {**after.view, "audience": ""}
@@ -124,7 +124,7 @@ def test_a_session_goes_out_and_comes_back(run: Bench, elsewhere: Bench) -> None
     assert again == unzipped(raw)
     assert elsewhere(verify(elsewhere.store, elsewhere.engine.kinds, session, epoch=3)).ok
     with pytest.raises(errors.KeyTaken):
-        elsewhere(bring_in(elsewhere.engine, raw, ADMIN))
+        elsewhere(bring_in(elsewhere.engine, raw, ADMIN, KEY))
 
 
 def test_what_is_withheld_still_verifies_and_says_nothing(run: Bench, elsewhere: Bench) -> None:
@@ -139,7 +139,7 @@ def test_what_is_withheld_still_verifies_and_says_nothing(run: Bench, elsewhere:
     verdict = bundle.read(raw)[2]
     assert (verdict.ok, verdict.checked, verdict.withheld) == (True, 7, 1)
     with pytest.raises(errors.Invalid, match="can be verified, but not brought in"):
-        bring_in(elsewhere.engine, raw, ADMIN)
+        bring_in(elsewhere.engine, raw, ADMIN, KEY)
 
 
 def test_nobody_takes_out_what_they_may_not_see(run: Bench) -> None:
@@ -251,7 +251,7 @@ def test_what_no_engine_writes_is_not_brought_in(run: Bench, elsewhere: Bench, n
     forged = resealed(exported(run, told(run)), change)
     assert bundle.read(forged)[2].ok, "a chain alone does not know better"
     with pytest.raises(sort):
-        elsewhere(bring_in(elsewhere.engine, forged, ADMIN))
+        elsewhere(bring_in(elsewhere.engine, forged, ADMIN, KEY))
 
 
 def test_a_forgery_that_is_whole_verifies_under_its_own_key_only(run: Bench) -> None:
@@ -263,23 +263,31 @@ def test_a_forgery_that_is_whole_verifies_under_its_own_key_only(run: Bench) -> 
     assert manifest["public_key"] == bundle.public(OTHER_KEY) != bundle.read(raw)[0]["public_key"]
 
 
+def test_what_another_house_signed_is_for_administrators(run: Bench, elsewhere: Bench) -> None:
+    raw = exported(run, told(run))
+    for member in (ADA, BOB):
+        with pytest.raises(errors.NotAllowed, match="Only an administrator"):
+            bring_in(elsewhere.engine, raw, member, OTHER_KEY)
+    assert elsewhere(bring_in(elsewhere.engine, raw, ADA, KEY)).seq == 7
+
+
 def test_a_bundle_under_no_id_or_of_no_kind(run: Bench, elsewhere: Bench) -> None:
     files = unzipped(exported(run, told(run)))
     manifest = json.loads(files["manifest.json"])
     with pytest.raises(errors.NotFound, match="There is no kind 'party' here"):
-        elsewhere(bring_in(elsewhere.engine, signed({**manifest, "kind": "party"}, files["journal.jsonl"]), ADMIN))
+        elsewhere(bring_in(elsewhere.engine, signed({**manifest, "kind": "party"}, files["journal.jsonl"]), ADMIN, KEY))
     with pytest.raises(errors.Tampered, match="chain is broken") as refusal:
-        bring_in(elsewhere.engine, signed({**manifest, "session": "x"}, files["journal.jsonl"]), ADMIN)
+        bring_in(elsewhere.engine, signed({**manifest, "session": "x"}, files["journal.jsonl"]), ADMIN, KEY)
     assert refusal.value.facts == {"seq": 1}
     with pytest.raises(errors.Tampered, match="does not end at the head"):
-        bring_in(elsewhere.engine, signed({**manifest, "seq": 6}, files["journal.jsonl"]), ADMIN)
+        bring_in(elsewhere.engine, signed({**manifest, "seq": 6}, files["journal.jsonl"]), ADMIN, KEY)
     record = chain.seal(
         chain.GENESIS, session="../x", seq=1, type="founded", actor="user:a", role="member",
         at="2026-01-31T12:00:00.000Z", data={}, personal={}, salts=[bytes(16)],
     )  # fmt: skip
     odd = {**manifest, "session": "../x", "head": record.hash.hex(), "seq": 1, "kind": "team"}
     with pytest.raises(errors.Invalid, match="No journal is written like"):
-        bring_in(elsewhere.engine, signed(odd, json.dumps(bundle.record(record)).encode()), ADMIN)
+        bring_in(elsewhere.engine, signed(odd, json.dumps(bundle.record(record)).encode()), ADMIN, KEY)
 
 
 def test_content_as_deep_as_the_door_lets_in_goes_out_and_back(run: Bench) -> None:

@@ -167,6 +167,31 @@ def erased_with_its_subject(run: Bench, tmp_path: Path) -> None:
     assert {wake[0] for wake in run.woken.wakes[-3:]} == {team, *about}
 
 
+def test_what_was_copied_from_a_session_goes_with_it(run: Bench, tmp_path: Path) -> None:
+    source, copy, other = (run.workshop() for _ in range(3))
+    run.say(source, CANARY)
+    for session in (copy, other):
+        run(run.engine.do(session, Say(text=CANARY, about=f"session:{source}"), ADA))
+        run(run.engine.do(session, workshop.Forget(owner=ADA.id), ADA))
+    run.say(other, "stays", about=f"session:{copy}")
+    assert "parts.content" in found(run, CANARY, tmp_path)
+    run(run.engine.erase(source, ADA))
+    settled(run)
+    assert found(run, CANARY, tmp_path) == []
+    for session in (copy, other):
+        heard = run(run.engine.view(session, ADA)).session.collection("said")["2"]["heard"]
+        assert heard == {ADA.id: False, f"session:{source}": False}
+        assert run(verify(run.store, run.engine.kinds, session, epoch=3)).ok
+
+
+def test_copies_of_copies_and_of_what_is_gone_already(run: Bench) -> None:
+    source, copy, last = (run.workshop() for _ in range(3))
+    run.say(copy, "one", about=f"session:{source}")
+    run.say(last, "two", about=f"session:{copy}")
+    for session in (copy, source, last):
+        run(run.engine.erase(session, ADA))
+
+
 def test_nothing_is_erased_when_the_session_itself_may_not_be(run: Bench) -> None:
     team = run.team()
     run(run.engine.do(team, workshop.Join(grantee=BOB.id, role="member"), ADA))

@@ -14,6 +14,7 @@ from typing import Any
 
 TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 OWNER = re.compile(r"[A-Za-z0-9:_.-]{1,128}")
+COPIED = "session:"  # begins the owner of what was copied from another session, and goes when that one is erased
 MAX_EVENT_BYTES = 256 * 1024
 
 

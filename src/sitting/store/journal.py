@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, text, update
 
 from ..core.chain import Part, Record
 from ..core.event import Event, from_text
-from .schema import events, parts
+from .schema import COPIED, events, parts
 from .transaction import Hot, Tx
 
 _APPEND = Hot(insert(events).values({column.name: bindparam(column.name) for column in events.c}))
@@ -129,6 +129,12 @@ def erase(tx: Tx, session: str, *, owners: Collection[str] | None = None) -> Non
     """Destroy the content and salt of some owners' parts, or of all; commitments stay."""
     wanted = update(parts).where(parts.c.session == session).values(content=None, salt=None)
     tx.run(wanted if owners is None else wanted.where(parts.c.owner.in_(sorted(owners))))
+
+
+def holders(tx: Tx, owner: str) -> list[str]:
+    """The sessions in which something still stands that was copied from a session; `owner` is `session:<id>`."""
+    wanted = select(parts.c.session).distinct()
+    return [id for (id,) in tx.all(wanted.where(text(COPIED), parts.c.owner == owner, parts.c.content.is_not(None)))]
 
 
 def _with_parts(tx: Tx, session: str, rows: Sequence[tuple[object, ...]]) -> list[Record]:

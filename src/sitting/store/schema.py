@@ -80,6 +80,7 @@ events = _table(
 )
 Index("events_by_type", events.c.session, events.c.type, events.c.seq)
 
+COPIED = "substr(owner, 1, 8) = 'session:'"  # what was copied from another session
 parts = _table(
     "parts",
     _text("session"),
@@ -90,6 +91,7 @@ parts = _table(
     _bytes("salt", null=True),
     key=("session", "seq", "owner"),
 )
+Index("parts_copied", parts.c.owner, sqlite_where=text(COPIED), postgresql_where=text(COPIED))
 
 grants = _table(
     "grants",

@@ -240,11 +240,12 @@ async def imported(request: Request) -> Response:
     actor = await deps.actor(request)
     if not actor.is_user:
         raise errors.NotAllowed()
-    engine = deps.installation(request).engine
+    installation = deps.installation(request)
+    engine = installation.engine
     if deps.media_type(request) not in ("application/zip", "application/octet-stream"):
         raise UnsupportedMedia()
     raw = await request.body()
-    future = await run_in_threadpool(bundle.bring_in, engine, raw, actor)
+    future = await run_in_threadpool(bundle.bring_in, engine, raw, actor, installation.signing_key)
     brought = await deps.settle(future)
     seen = await deps.settle(engine.view(brought.id, actor))
     body = _seen(engine.kind(brought.kind), seen, actor)

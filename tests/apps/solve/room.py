@@ -317,4 +317,4 @@ def trailer(prose: str, **data: Any) -> Step:
 
 def card(title: str) -> Json:
     """A card as a model gives it."""
-    return {"title": title, "actions": ["Call"], "pros": ["Quick"], "cons": ["Scary"], "effort": "low"}
+    return {"title": title, "actions": [f"{title} today"], "pros": ["Quick"], "cons": ["Scary"], "effort": "low"}

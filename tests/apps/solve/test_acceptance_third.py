@@ -360,6 +360,24 @@ def test_34_exports_are_whole_and_delete_leaves_nothing(tmp_path: Path) -> None:
         assert (tmp_path / "backup.sitting").stat().st_size > 0 and stored(tmp_path, MARK) == []
 
 
+def test_34_what_was_carried_over_is_deleted_with_what_it_came_from(tmp_path: Path) -> None:
+    with scene(tmp_path / "data") as house:
+        ann = house.owner()
+        first = ann.brought("commit")
+        done = ann.client.post(f"/sessions/{first}/commit", json={"first_step_action": f"{MARK} tonight"})
+        assert done.status_code == 200, done.text
+        second, third = ann.create(), ann.create()
+        assert [item["session_id"] for item in ann.session(second)["carried"]] == [first]
+        assert stored(tmp_path, MARK)
+        assert ann.client.delete(f"/sessions/{first}").status_code == 204
+        for id in (second, third):
+            assert ann.session(id)["carried"] == []
+            export = ann.client.get(f"/sessions/{id}/export", params={"format": "json"})
+            assert MARK not in export.text and bundle.verify_file(export.content).ok
+        backup(house.served.installation.store, tmp_path / "backup.sitting")
+        assert stored(tmp_path, MARK) == []
+
+
 def test_35_an_administrator_sees_a_number_and_no_session(house: Scene, ann: Owner) -> None:
     id = ann.brought("clarify", title=f"{MARK} title")
     boss = house.owner("Boss", "admin")

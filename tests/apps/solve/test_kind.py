@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -571,12 +572,16 @@ def test_creations_have_a_rate() -> None:
 
 
 def test_open_actions_are_carried_over() -> None:
-    done, open_, unfinished = Stage().talked(7), Stage().talked(7), Stage().talked(1)
+    done, unfinished, *open_ = (Stage().talked(count) for count in (7, 1, 7, 7, 7, 7))
     done.do(CompleteAction())
-    mine: list[Session] = [unfinished.session, done.session, *[open_.session] * 4]
+    mine: list[Session] = [
+        unfinished.session,
+        done.session,
+        *(replace(one.session, id=f"s-{n}") for n, one in enumerate(open_)),
+    ]
     stage = Stage(mine=mine).created()
-    carried = {"session_id": open_.session.id, "first_step_action": TALK[-1], "reminder_time": None}
-    assert stage.view()["carried"] == [carried] * 3
+    carried = [{"session_id": f"s-{n}", "first_step_action": TALK[-1], "reminder_time": None} for n in range(3)]
+    assert stage.view()["carried"] == stage.told("created")["carried"] == carried
     assert Stage(mine=mine, solve_carry_over=False).created().view()["carried"] == []
 
 

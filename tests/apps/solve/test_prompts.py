@@ -63,7 +63,7 @@ def test_beliefs_cards_and_open_actions_are_in_it() -> None:
     assert "- goal (goal): To be heard" in text(built(stage)) and "not known yet" in text(built(stage))
     stage.talked(6)
     prompt = text(built(stage))
-    assert "- A [chosen] Call him (low): Do; Quick; Scary" in prompt and "- B Write it down" in prompt
+    assert "- A [chosen] Call him (low): Call him today; Quick; Scary" in prompt and "- B Write it down" in prompt
 
 
 def test_nobody_can_close_the_fence() -> None:

@@ -62,7 +62,17 @@ def test_words_pass_at_once_with_their_spaces() -> None:
     assert not splitter.marked
 
 
-@pytest.mark.parametrize("end", ["\n---", "\n---DATA", "\n\n---DATA--", "---D"])
+@pytest.mark.parametrize("mark", ["--- data ---", "--Data--", "-----DATA----", "---\tDATA --", "-- data--"])
+def test_a_mark_is_known_however_it_is_spelt(mark: str) -> None:
+    whole = f"{PROSE}\n{mark}\n{DATA}"
+    for cut in range(len(whole) + 1):
+        shown, data = through([whole[:cut], whole[cut:]])
+        assert "".join(shown) == PROSE and data.strip() == DATA, cut
+    shown, data = through(whole)
+    assert "".join(shown) == PROSE and data.strip() == DATA
+
+
+@pytest.mark.parametrize("end", ["\n---", "\n---DATA", "\n\n---DATA-", "---D", "\n-- da"])
 def test_a_mark_that_was_cut_off_is_not_read(end: str) -> None:
     shown, data = through([*PROSE, *end])
     assert "".join(shown) == PROSE and data == ""
@@ -97,22 +107,36 @@ def test_what_is_wrong_is_nothing(data: str) -> None:
 def test_cards_are_told_apart_and_complete() -> None:
     card = {
         "title": "Call",
-        "actions": ["Do"],
-        "pros": ["p"],
-        "cons": ["c"],
+        "actions": ["Dial"],
+        "pros": ["很快"],
+        "cons": ["To [phone], not [email]"],
         "effort": "low",
         "success_rate": 90,
         "id": "Z",
     }
-    good = trailer.read(json.dumps({"cards": [card, {**card, "title": "Write"}]}))
+    good = trailer.read(json.dumps({"cards": [card, {**card, "title": "Write", "actions": ["ดีมาก"]}]}))
     assert good is not None and good.cards is not None
     assert good.cards[0].model_dump() == {name: card[name] for name in ("title", "actions", "pros", "cons", "effort")}
-    other = {**card, "title": "W"}
+    other = {**card, "title": "Write", "actions": ["Take a pen"]}
     wrong = [
         {**other, "effort": "huge"},
         {**other, "cons": []},
         {**other, "title": "W" * 81},
-        {**card, "title": "CALL"},
+        {**other, "title": "CALL"},
+        {**other, "actions": ["DIAL"]},
     ]
     for cards in ([card], [card] * 4, *([card, each] for each in wrong)):
         assert trailer.read(json.dumps({"cards": cards})) is None
+
+
+SCRAPS = ["],", "] }, {", "}", '{"pros": [', 'easy", "cons": "hard', "ok", "12 34", "字", '["one"]', "list [one"]
+
+
+@pytest.mark.parametrize("part", ["title", "actions", "pros", "cons"])
+@pytest.mark.parametrize("scrap", SCRAPS)
+def test_a_card_says_something_in_words(part: str, scrap: str) -> None:
+    good = {"title": "Call", "actions": ["Dial"], "pros": ["Quick"], "cons": ["Scary"], "effort": "low"}
+    other = {**good, "title": "写信", "actions": ["先写下来"]}
+    assert trailer.read(json.dumps({"cards": [good, other]})) is not None
+    spoilt = {**other, part: scrap if part == "title" else [scrap]}
+    assert trailer.read(json.dumps({"cards": [good, spoilt]})) is None

@@ -20,8 +20,8 @@ from sitting.core.session import Session
 from sitting.model import Gate, Scripted, Step
 from tests.apps.solve.stage import TALK, WORRY, Models, Stage
 
-CARD = {"title": "Call", "actions": ["Do"], "pros": ["Quick"], "cons": ["Scary"], "effort": "low"}
-TWO = {"cards": [CARD, {**CARD, "title": "Write"}]}
+CARD = {"title": "Call", "actions": ["Dial"], "pros": ["Quick"], "cons": ["Scary"], "effort": "low"}
+TWO = {"cards": [CARD, {**CARD, "title": "Write", "actions": ["Take a pen"]}]}
 
 
 @dataclass

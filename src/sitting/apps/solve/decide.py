@@ -92,8 +92,8 @@ def create(ask: Ask, command: Create) -> Decision:
         "budget": settings.solve_token_budget,
         "idle_days": settings.solve_abandon_days,
     }
-    said = {"title": command.title, "tags": command.tags or [], "carried": known["carried"]}
-    fact = Fact(EventType.CREATED, data, {OWNER: said})
+    said = {"title": command.title, "tags": command.tags or []}
+    fact = Fact(EventType.CREATED, data, {OWNER: said, **known["carried"]})
     return Decision((fact,), charges=charges, grants=(Grant(ask.actor.id, OWNER),), id=ask.uuid("session"))
 
 
@@ -136,9 +136,9 @@ def choose_option(ask: Ask, command: ChooseOption) -> Decision:
 
 
 def add_option(ask: Ask, command: AddOption) -> Decision:
-    """An own card, chosen at once. Without a model nobody offers cards, and the own one does alone."""
+    """An own card, chosen at once. Where no model gives any others it does alone."""
     _at(ask.session, SolveStep.OPTIONS)
-    if not gates.cards(ask.session) and ask.known["model"]:
+    if not gates.own_card(ask.session, model=ask.known["model"]):
         raise refusals.WrongStep("There are no cards yet.", current_step=ask.session.data["step"])
     _free(ask.session)
     draft = Draft(ask)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ... import errors
+from ...core.event import COPIED
 from ...core.kind import Command, Reader
 from . import gates, prompts
 from .commands import DismissCrisis, ReportTurn, RetryTurn, SendMessage
@@ -44,22 +45,23 @@ def creating(reader: Reader, _command: Command) -> Mapping[str, Any]:
         "settings": settings,
         "created": reader.counted(created_account(reader.actor.id, reader.now)),
         "used": reader.counted(quota_account(reader.actor.space, settings.solve_quota_period, reader.now)),
-        "carried": _carried(reader) if settings.solve_carry_over else [],
+        "carried": _carried(reader) if settings.solve_carry_over else {},
     }
 
 
-def _carried(reader: Reader) -> list[dict[str, Any]]:
+def _carried(reader: Reader) -> dict[str, dict[str, Any]]:
+    """What is open, each under the session it is copied from: it goes when that one is deleted."""
     found = reader.mine("solve", state=SessionStatus.COMPLETED, limit=_LOOKED_THROUGH)
     open_ones = [session for session in found if not session.data["action_completed"]]
-    return [
-        {
-            "session_id": session.id,
+    carried = [session for session in open_ones if session.data["first_step_action"]][:MAX_CARRIED]
+    return {
+        f"{COPIED}{session.id}": {
+            "place": place,
             "first_step_action": session.data["first_step_action"],
             "reminder_time": session.data["reminder_time"],
         }
-        for session in open_ones
-        if session.data["first_step_action"]
-    ][:MAX_CARRIED]
+        for place, session in enumerate(carried)
+    }
 
 
 def sending(reader: Reader, command: Command) -> Mapping[str, Any]:

@@ -11,13 +11,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...core.event import Event, to_text
+from ...core.event import COPIED, Event, to_text
 from ...core.session import Session
 from .rules import fold as folded
 from .terms import (
     BY_CHOICE,
     CARD_IDS,
     ENDS,
+    LOCALES,
     MAX_EVIDENCE,
     MAX_MOVES,
     NEUTRAL,
@@ -32,18 +33,50 @@ from .terms import (
 )
 
 COMPLETED, PENDING = "completed", "pending"  # ids of the one item in the collection `action`
+_UPDATABLE = frozenset(("title", "tags", "reminder_time", "locale", "first_step_action"))
 _STEP_BEGINS: Mapping[str, Any] = {"substance": [], "heard": 0, "low_run": 0}
 
 
 def fold(session: Session, event: Event) -> Session:
-    """The session after one event; a type this version does not know changes nothing."""
+    """The session after one event; a type this version does not know changes nothing.
+
+    Raises:
+        ValueError: nothing that a page could show comes of it. No engine writes such an event; a forged bundle may.
+    """
     step = _STEPS.get(event.type)
-    return session if step is None else step(session, event)
+    if step is None:
+        return session
+    session = step(session, event)
+    if event.type in (EventType.CREATED, EventType.UPDATED):
+        _shown(session.data)
+    return session
+
+
+def _shown(data: Mapping[str, Any]) -> None:
+    texts = ("title", "first_step_action", "reminder_time")
+    sound = (
+        data["locale"] in LOCALES
+        and type(data["budget"]) is int
+        and all(data[name] is None or isinstance(data[name], str) for name in texts)
+        and isinstance(data["tags"], list)
+        and all(isinstance(tag, str) for tag in data["tags"])
+        and isinstance(data["carried"], list)
+        and all(isinstance(each.get("first_step_action"), str) for each in data["carried"])
+    )
+    if not sound:
+        raise ValueError("no session of this kind begins or is changed like this")
 
 
 def digest(text: str) -> str:
     """What is remembered of the previous message, to know it again."""
     return hashlib.sha256(folded(text).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def carried(event: Event) -> list[dict[str, Any]]:
+    """The open actions a session began with, newest first; those of deleted sessions are gone."""
+    kept = [(owner, dict(part)) for owner, part in event.personal.items() if part and owner.startswith(COPIED)]
+    kept.sort(key=lambda item: int(item[1].pop("place")))
+    return [{"session_id": owner.removeprefix(COPIED), **part} for owner, part in kept]
 
 
 def _created(session: Session, event: Event) -> Session:
@@ -55,7 +88,7 @@ def _created(session: Session, event: Event) -> Session:
         title=mine.get("title"),
         tags=[],
         usage=data.get("usage"),
-        carried=mine.get("carried") or [],
+        carried=carried(event),
         idle_days=data.get("idle_days"),
         last_message_at=to_text(event.at),
         previous=None,
@@ -254,6 +287,8 @@ def _reopened(session: Session, event: Event) -> Session:
 
 def _updated(session: Session, event: Event) -> Session:
     changes = {name: pair[1] for name, pair in (event.part(OWNER).get("changes") or {}).items()}
+    if not changes.keys() <= _UPDATABLE:
+        raise ValueError("something was changed that cannot be")
     if "tags" in changes:
         session = _tagged(session, changes.pop("tags"))
     if "reminder_time" in changes:

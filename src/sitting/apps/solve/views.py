@@ -14,6 +14,7 @@ from ...core.event import Event, to_text
 from ...core.kind import Final
 from ...core.session import Session
 from . import gates
+from .fold import carried
 from .fold import title as title
 from .terms import ENDS, OWNER, EventType, SessionStatus, SolveStep
 
@@ -159,6 +160,8 @@ def tell(event: Event, audience: str) -> dict[str, Any] | None:
     if names is None or audience != OWNER:
         return None
     known = {**event.data, **event.part(OWNER)}
+    if event.type == EventType.CREATED:
+        known["carried"] = carried(event)
     data = {name: known.get(name) for name in names}
     return {"seq": event.seq, "type": event.type, "ts": to_text(event.at), "data": data}
 

@@ -8,6 +8,7 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+COPIED = sa.text("substr(owner, 1, 8) = 'session:'")
 ACTIVE = sa.text("state IN ('queued', 'leased')")
 DUE = sa.text("due_at IS NOT NULL")
 
@@ -70,6 +71,7 @@ def _journal() -> None:
         _bytes("salt", null=True),
         key=("session", "seq", "owner"),
     )
+    op.create_index("parts_copied", "parts", ["owner"], sqlite_where=COPIED, postgresql_where=COPIED)
 
 
 def _work() -> None:
