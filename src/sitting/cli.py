@@ -429,7 +429,7 @@ def account_create(name: str, email: str, admin: bool = False, data: Data = None
 
 @account.command("link")
 def account_link(
-    account: Annotated[str, typer.Argument(metavar="[EMAIL_OR_ID]")] = "", data: Data = None, database: Database = None
+    account: Annotated[str, typer.Argument(help="E-mail or id.")] = "", data: Data = None, database: Database = None
 ) -> None:
     """Print a new link that signs a person in once (it holds a day); the local administrator without a name."""
     with opened(data, database) as installation:

@@ -6,6 +6,8 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,6 +19,8 @@ from sitting import bundle, errors
 from sitting.bundle import Verdict, bring_in, export, verify
 from sitting.core import chain
 from sitting.core.actor import Actor
+from sitting.core.session import Session
+from sitting.engine import Where
 from sitting.store import Store
 from tests.support import workshop
 from tests.support.engines import ADA, ADMIN, BOB, Bench, bench, opened
@@ -252,6 +256,26 @@ def test_what_no_engine_writes_is_not_brought_in(run: Bench, elsewhere: Bench, n
     assert bundle.read(forged)[2].ok, "a chain alone does not know better"
     with pytest.raises(sort):
         elsewhere(bring_in(elsewhere.engine, forged, ADMIN, KEY))
+
+
+def test_a_session_that_cannot_be_shown_is_not_brought_in(run: Bench, tmp_path: Path) -> None:
+    """It folds without a fault; only who looks at it would fail, and every list with it."""
+
+    def loud(session: Session, audience: str, now: datetime) -> dict[str, Any]:
+        labels = [thing["label"].upper() for thing in session.collection("things").values()]
+        return {**workshop.view(session, audience, now), "labels": labels}
+
+    raw = exported(run, told(run))
+    forged = resealed(raw, lambda lines: lines[5]["data"].update(label=7))
+    (tmp_path / "elsewhere").mkdir()
+    store = opened(tmp_path / "elsewhere")
+    with bench(store, kinds={**workshop.KINDS, "workshop": replace(workshop.KIND, view=loud)}) as elsewhere:
+        with pytest.raises(errors.Invalid, match="not the journal of a session of the kind 'workshop'"):
+            elsewhere(bring_in(elsewhere.engine, forged, ADMIN, KEY))
+        assert not elsewhere(elsewhere.engine.list("workshop", ADMIN, Where())).items
+        brought = elsewhere(bring_in(elsewhere.engine, raw, ADMIN, KEY))
+        assert elsewhere(elsewhere.engine.view(brought.id, ADMIN)).view["labels"] == ["KNOT"]
+    store.close()
 
 
 def test_a_forgery_that_is_whole_verifies_under_its_own_key_only(run: Bench) -> None:

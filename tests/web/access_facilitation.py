@@ -30,7 +30,7 @@ def meeting(cast: Cast) -> Place:
     assert device.post(f"/join/{code}/session/{id}/name", data=claim).status_code == 303
     fills = {
         "id": id, "session_id": id, "team_id": team["id"], "code": code, "token": links[0]["url"].rpartition("/")[2],
-        "claim_token": found[1], **FILLS,
+        "claim_token": found[1], "second": cast.house.person("Second").actor.id, **FILLS,
     }  # fmt: skip
     return Place(fills, (id, team["id"]), cast.as_guest(device, f"join-{id}"))
 
@@ -125,7 +125,7 @@ TABLE = Table(
         ("POST", "/admin/teams/{team_id}/members/{mid}/rename"): {"name": "Alicia"},
         ("POST", "/admin/teams/{team_id}/members/{mid}/delete"): {},
         ("POST", "/admin/teams/{team_id}/members/{mid}/erase"): {"confirm": "Alice"},
-        ("POST", "/admin/teams/{team_id}/facilitators"): {"actor_id": "user:none"},
+        ("POST", "/admin/teams/{team_id}/facilitators"): {"actor_id": "{second}"},
         ("POST", "/admin/teams/{team_id}/facilitators/{actor}/delete"): {},
         ("POST", "/admin/teams/{team_id}/actions"): {"text": "Meet", "session_id": "{id}"},
         ("POST", "/admin/teams/{team_id}/actions/{aid}"): {"status": "done"},

@@ -294,7 +294,10 @@ def test_out_of_the_house_and_back(
     problem(client.post("/v1/bundles", content=bundle.content, headers=zipped), 409, "KEY_TAKEN")
     problem(client.post("/v1/bundles", content=b"PK\x03\x04nonsense", headers=zipped), 422, "VALIDATION_ERROR")
     problem(client.post("/v1/bundles", json={}), 415, "UNSUPPORTED_MEDIA_TYPE")
-    with served(tmp_path_factory.mktemp("other")) as other, other.person("Bea", roles=("member", "admin")).client() as there:
+    with (
+        served(tmp_path_factory.mktemp("other")) as other,
+        other.person("Bea", roles=("member", "admin")).client() as there,
+    ):
         with other.person("Cem").client() as member:
             problem(member.post("/v1/bundles", content=bundle.content, headers=zipped), 403, "NOT_ALLOWED")
         brought = there.post("/v1/bundles", content=bundle.content, headers=zipped)

@@ -19,6 +19,7 @@ from sitting.core.lifecycle import Lifecycle
 from sitting.engine import Where
 from sitting.installation import App, Installation
 from sitting.store import Store, schema
+from sitting.web import answer
 from tests.support import toy
 from tests.support.browsing import PAGE, Visitor, csrf, visiting
 from tests.support.serving import installed
@@ -101,6 +102,7 @@ def test_home_shows_what_runs_and_what_waits_for_me(visitor: Visitor) -> None:
     at = open_toy(visitor, name="First")
     page = shown(visitor.page("/"))
     assert "Waiting for you 1 First Write the first note." in page and "Running now 1 First" in page
+    assert "Nothing is running" not in page
     visitor.send(f"{at}/do/note", {"text": "one"}, seen=at)
     assert "Waiting for you" not in visitor.page("/")
     visitor.send(f"{at}/do/end", {}, seen=at)
@@ -273,9 +275,30 @@ def test_a_reader_sees_what_readers_see(visitor: Visitor) -> None:
     visitor.sign_in(grace)
     page = visitor.page(at)
     assert "for everybody" in page and "for nobody else" not in page
+    assert re.search(r'2 entries are not shown to you\..*data-seq="2"', page, re.DOTALL), "the note, the invitation"
+    assert "1 entry is not shown to you." in visitor.page(f"{at}?before=4")
     assert f'action="{at}/do/' not in page and "Nothing, in this state and with your role." in page
     visitor.page(f"{at}?before=3")
     visitor.send(f"{at}/do/pause", {}, seen="/kinds/toy/new", status=403)
+
+
+def test_nested_data_is_stacked_and_what_is_long_is_closed() -> None:
+    page = answer.environment(()).from_string('{% import "macros.html" as ui %}{{ ui.data(value, path="data") }}')
+    many = [{"name": f"N{number}"} for number in range(9)]
+    found = page.render(value={"plan": {"who": {"name": "Ada"}, "few": [1, 2], "many": many}})
+    assert found.startswith('<dl class="kv"><div><dt>Plan</dt><dd><dl class="kv kv-deep">')
+    assert found.count('<dl class="kv">') == 1, "only the first level has two columns"
+    assert re.findall(r"<details[^>]*><summary>[^<]*", found) == [
+        '<details class="long" id="data-plan-many"><summary>9 entries'
+    ]
+    assert [f"N{number}" for number in range(9)] == re.findall(r"N\d", found)
+
+
+def test_a_page_that_is_not_there_still_knows_who_asks(visitor: Visitor) -> None:
+    page = visitor.page("/nothing-here", status=404)
+    assert "Ada" in page and 'action="/sign-out"' in page
+    visitor.comes_with(None)
+    assert 'action="/sign-out"' not in visitor.page("/nothing-here", status=404)
 
 
 def test_a_long_journal_is_read_backwards(visitor: Visitor) -> None:

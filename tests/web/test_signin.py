@@ -207,6 +207,16 @@ def test_signing_out_ends_the_cookie(visitor: Visitor) -> None:
     assert not signed_in(visitor)
 
 
+def test_who_has_no_password_is_told_how_to_come_back(visitor: Visitor) -> None:
+    assert "<code>sitting account link</code>" in visitor.page("/sign-in")
+    ada = _ada(visitor)
+    visitor.sign_in(ada)
+    assert f"<code>sitting account link {ada}</code>" in visitor.page("/sign-out")
+    visitor.installation.access.set_password(ada, PASSWORD).result()
+    visitor.sign_in(ada)
+    assert "no password" not in visitor.page("/sign-out")
+
+
 def test_signing_out_needs_the_token_of_our_page(visitor: Visitor) -> None:
     visitor.sign_in(_ada(visitor))
     assert visitor.client.post("/sign-out", headers=PAGE).status_code == 403

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 import structlog
 from starlette.requests import Request
@@ -53,7 +53,7 @@ _TLS = (b"strict-transport-security", b"max-age=31536000")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _KEY = re.compile(rb"[!-~]{1,255}")
-_SECRET = re.compile(r"^(/(?:i|join)/)(?:(?:p|%70)/)?[^/]+|^(/sign-in/).+")  # below /join/p/ stands a personal link
+_SECRET = re.compile(r"^(/(?:i|join)/)(?:p/)?[^/]+|^(/sign-in/).+", re.DOTALL)  # below /join/p/ stands a personal link
 _SINGLE = frozenset(
     {b"host", b"authorization", b"content-type", b"content-length", b"idempotency-key", b"last-event-id"}
 )
@@ -62,8 +62,10 @@ _BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 def shown(path: str) -> str:
-    """A path as the log may have it: codes in paths are credentials."""
-    return _SECRET.sub(lambda found: f"{found[1] or found[2]}***", path)
+    """A path as the log may have it: codes in paths are credentials, however the path around them is spelled."""
+    plain = re.sub("/+", "/", unquote(path))
+    hidden, found = _SECRET.subn(lambda found: f"{found[1] or found[2]}***", plain)
+    return quote(hidden, safe="/*") if found else path
 
 
 class Door:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -26,6 +27,7 @@ from starlette.routing import Match
 
 from .. import errors
 from . import answer as out
+from . import deps
 from .refusals import BadRequest, MethodNotAllowed, NoSuchPage, NotAcceptable, RequestTimeout, UnsupportedMedia
 
 log = structlog.get_logger("sitting.web")
@@ -135,6 +137,9 @@ def install(app: FastAPI) -> None:
     """Let FastAPI answer its own refusals in the same form."""
 
     async def handle(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and out.accepts_html(request):
+            with suppress(errors.SittingError):  # no handler has asked who it is, and the page's head says so
+                await deps.maybe(request)
         return answer(request, error)
 
     for kind in (errors.SittingError, HTTPException, RequestValidationError):

@@ -143,7 +143,7 @@ async def _page(
             {"actor": actor, "role": role, "name": "You" if actor == who.id else None} for actor, role in seen.people
         ],
         meters=[dict(meter) for meter in kind.meters(session, seen.audience, seen.now)],
-        events=[_event(seq, told) for seq, told in page.events if told is not None],
+        events=_entries(page),
         older_url=f"{at}?before={oldest}" if oldest > 1 else "",
         verify=await _verdict(request, session) if check or session.seq <= CHECKED_AT_ONCE else None,
         turns=await _turns(request, page, who),
@@ -191,6 +191,19 @@ def _action(kind: Kind, session: Session, verb: str) -> dict[str, Any]:
 def _said(command: type[Command]) -> str:
     """What a command's author says about it, not what it inherits."""
     return " ".join((command.__dict__.get("__doc__") or "").split())
+
+
+def _entries(page: Page) -> list[dict[str, Any]]:
+    """The journal, newest first. What is withheld from the reader is counted in its place, so that no gap is silent."""
+    entries: list[dict[str, Any]] = []
+    for seq, told in page.events:
+        if told is not None:
+            entries.append(_event(seq, told))
+        elif entries and "withheld" in entries[-1]:
+            entries[-1] = {"seq": seq, "withheld": entries[-1]["withheld"] + 1}
+        else:
+            entries.append({"seq": seq, "withheld": 1})
+    return entries
 
 
 def _event(seq: int, told: Mapping[str, Any]) -> dict[str, Any]:

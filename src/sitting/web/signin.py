@@ -86,9 +86,13 @@ async def use_link(request: Request, token: str) -> Response:
 @router.get("/sign-out")
 async def show_sign_out(request: Request) -> Response:
     """The button, for who comes by an address. Looking at it changes nothing."""
-    if await deps.maybe(request) is None:
+    known = await deps.maybe(request)
+    if known is None or not known.actor.is_user:
         return answer.redirect("/sign-in")
-    return answer.page(request, "signout.html")
+    cookie = deps.cookie(request, deps.SIGN_IN)
+    access = deps.installation(request).access
+    has_password = cookie is None or (await deps.settle(access.by_cookie(cookie))).has_password
+    return answer.page(request, "signout.html", has_password=has_password)
 
 
 @router.post("/sign-out")

@@ -375,7 +375,7 @@ def outcome(*labels: str, **changes: Any) -> str:
     statements = [
         {
             "name": f"Point {number}",
-            "statement": f"Statement {number}.",
+            "statement": f"This is statement {number}.",
             "responses": [known[(number - 1) % len(known)]],
         }
         for number in range(1, 4)

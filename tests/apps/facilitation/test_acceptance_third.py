@@ -213,7 +213,11 @@ def test_27_exports_come_after_the_reveal(house: House) -> None:
 def test_28_notes_are_the_facilitators_and_markup_is_text(house: House) -> None:
     note, quiet = f"Wombat note {NASTY}", ("claim", "idle claim", "visitor", "stranger")
     team = house.team(NASTY, "Bob", "Cy", "Dan", company_name=NASTY, team_name=NASTY, strategy_statement=NASTY)
-    house.plays(*answers(outcome(themes=NASTY, gap_reasoning=NASTY, suggested_recalibrations=[NASTY, "b", "c"])))
+    house.plays(
+        *answers(
+            outcome(themes=NASTY, gap_reasoning=NASTY, suggested_recalibrations=[NASTY, f"b {NASTY}", f"c {NASTY}"])
+        )
+    )
     meeting = team.capturing()
     watch = Watch(house, meeting, meeting.device(1, f"1 {NASTY}"), meeting.device(4))
     watch.viewers, watch.link  # noqa: B018 - made while the session takes responses

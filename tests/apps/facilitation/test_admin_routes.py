@@ -217,6 +217,8 @@ def test_facilitators_and_the_last_one(house: House) -> None:
     sent(team.posts(f"/facilitators/{other.actor.id}/delete"))
     refused(second.get(f"/admin/teams/{team.id}"), 404, "Team not found")
     assert team.posts("/facilitators", actor_id="nobody").status_code == 422
+    refused(team.posts("/facilitators", actor_id="user:nobody"), 404, "Facilitator not found")
+    assert body(team.by.get(f"/admin/teams/{team.id}", headers=JSON))["facilitators"] == [only]
 
 
 def test_actions_stay_with_the_team(house: House) -> None:
@@ -384,17 +386,27 @@ def test_trend_leads_to_the_statements(house: House) -> None:
 # The panel
 
 
+def main_button(page: str) -> str:
+    """What stands on the main button, or on what opens its second step."""
+    after = page.partition('main-action main-move"')[2]
+    found = re.search(r'class="button button-primary"[^>]*>([^<…]+)', after)
+    assert found is not None
+    return found[1]
+
+
 def test_one_main_button_in_each_state(house: House) -> None:
     meeting = house.team().plan()
     for state, label in (
         ("draft", "Start Capturing"),
         ("capturing", "Close Capture"),
         ("closed", "Reveal Synthesis"),
-        ("revealed", "Mark complete"),
+        ("revealed", "Save action"),
     ):
         page = meeting.to(state).page()
-        assert page.count('class="main-action main-move"') == 1
-        assert label in page
-    assert "Marked complete" not in page
+        assert page.count('main-action main-move"') == 1 and main_button(page) == label
+    assert "Mark complete" in page and "Marked complete" not in page
+    meeting.does("notes", recalibration_action="Meet weekly")
+    page = meeting.page()
+    assert page.count('main-action main-move"') == 1 and main_button(page) == "Mark complete"
     meeting.does("recalibration", completed="YES")
     assert "Marked complete" in meeting.page()

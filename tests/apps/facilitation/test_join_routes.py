@@ -6,18 +6,16 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
 
+from sitting.apps.facilitation import qr_routes
 from sitting.apps.facilitation.guesses import Guesses
 from sitting.errors import RateLimited
 from tests.apps.facilitation.room import (
     JSON,
     PAGE,
     STREAM,
-    Device,
     House,
     answers,
     csrf,
@@ -51,10 +49,14 @@ def test_a_code_is_typed_in_any_spelling_and_a_wrong_one_stays_on_the_form(house
     refused(visitor.post("/join", data={"code": team.code}), 409, NONE_ACTIVE, "CONFLICT")
     page = visitor.get(f"/join/{team.code}", headers=PAGE)
     assert page.status_code == 409 and NONE_ACTIVE in page.text and f'value="{team.code}"' in page.text
+    again = f'<noscript><meta http-equiv="refresh" content="5; url=/join/{team.code}"></noscript>'
+    assert again in page.text and f'data-again="/join/{team.code}"' in page.text
+    assert again in visitor.post("/join", data={"code": team.code}, headers=PAGE).text
     team.capturing()
     assert sent(visitor.post("/join", data={"code": f"  {team.code.lower()} "})) == f"/join/{team.code}"
     page = visitor.post("/join", data={"code": "NOSUCH"}, headers=PAGE)
     assert page.status_code == 404 and UNKNOWN in page.text and 'value="NOSUCH"' in page.text
+    assert "refresh" not in page.text and "data-again" not in page.text
     assert 'value="ABCD"' in visitor.get("/join?code=abcd", headers=PAGE).text
     for form in ({}, {"code": team.code, "more": "x"}):
         assert visitor.post("/join", data=form).status_code == 422
@@ -378,6 +380,23 @@ def test_the_big_screens_stream_carries_no_answer_and_no_word_of_the_model(house
         until(found, is_("revealed"))
 
 
+@pytest.mark.parametrize(
+    ("url", "only_here"),
+    [
+        *((f"http://{host}:8000/join/X", True) for host in ("127.0.0.1", "127.9.9.9", "[::1]", "localhost")),
+        *((f"http://{host}/join/X", False) for host in ("192.168.1.20:8000", "[fd00::1]", "sitting.example")),
+    ],
+)
+def test_an_address_of_this_computer_only_is_known(url: str, only_here: bool) -> None:
+    assert qr_routes.is_unreachable(url) is only_here
+
+
+def test_the_big_screen_and_the_panel_warn_of_such_an_address(house: House) -> None:
+    meeting = house.team().capturing()
+    for path in ("", "/meeting"):
+        assert "Phones cannot open this address" in meeting.page(path)
+
+
 def test_the_qr_code_needs_a_facilitator(house: House) -> None:
     team = house.team()
     shown = team.by.get(f"/admin/qr/team/{team.id}")
@@ -387,81 +406,6 @@ def test_the_qr_code_needs_a_facilitator(house: House) -> None:
     for path in (f"/admin/qr/team/{team.id}", f"/admin/qr/team/{team.id}/download"):
         refused(house.facilitator("Eve").get(path), 404, "Team not found", "NOT_FOUND")
     assert house.client().get(f"/admin/qr/team/{team.id}", headers={"Accept": "application/json"}).status_code == 401
-
-
-# In a browser
-
-
-@pytest.mark.timeout(120)
-def test_what_was_typed_stays_on_the_device_until_it_was_sent(house: House, browser: Browser) -> None:
-    meeting = house.team().capturing()
-    phone = meeting.device(1)
-    context = as_phone(browser, phone)
-    try:
-        page = context.new_page()
-        respond = f"{house.served.url}{phone.place}/respond"
-        page.goto(respond)
-        page.get_by_label("Compass").check(force=True)
-        page.get_by_label("Point 1").fill("A thought")
-        page.reload()
-        expect(page.get_by_label("Point 1")).to_have_value("A thought")
-        expect(page.get_by_label("Compass")).to_be_checked()
-        expect(page.locator("#draft-note")).to_contain_text("It is not sent yet")
-        page.get_by_role("button", name="Discard it").click()
-        page.reload()
-        expect(page.get_by_label("Point 1")).to_have_value("")
-        page.get_by_label("Point 1").fill("Another")
-        page.get_by_role("button", name="Submit").click()
-        expect(page.locator("#room")).to_contain_text("Your response is stored")
-        page.goto(respond)
-        expect(page.get_by_label("Point 1")).to_have_value("Another")
-        expect(page.locator("#draft-note")).to_be_hidden()
-        page.get_by_label("Point 2").fill("Too late")
-        meeting.does("close")
-        expect(page.locator("#capture")).to_contain_text("Session Closed")
-        page.get_by_role("button", name="Send again").click()
-        expect(page.locator("#typed")).to_have_value("Another\nToo late")
-        page.get_by_role("link", name="See how it goes on").click()
-        expect(page.locator("#room")).to_contain_text("Capture is closed")
-        meeting.does("reveal")
-        page.wait_for_url("**/synthesis")
-        meeting.does("reopen")
-        page.wait_for_url("**/waiting")
-    finally:
-        context.close()
-
-
-@pytest.mark.timeout(120)
-def test_the_keys_of_the_big_screen_are_its_buttons(house: House, browser: Browser) -> None:
-    meeting = house.team().capturing()
-    meeting.filled("first", "second", "third")
-    meeting.to("revealed")
-    headers = {"Authorization": str(meeting.by.headers["Authorization"])}
-    context = browser.new_context(extra_http_headers=headers)
-    try:
-        page = context.new_page()
-        page.goto(f"{house.served.url}{meeting.url}/meeting")
-        for key, heading in (("2", "Statements"), ("3", "Responses"), ("1", "Themes and gap")):
-            page.keyboard.press(key)
-            expect(page.locator("#screen section h2").first).to_have_text(heading)
-            expect(page.locator("a[aria-current]")).to_contain_text(heading)
-            assert page.url.endswith(f"level={key}")
-        page.get_by_role("link", name="Responses").click()
-        expect(page.locator("#answers-title")).to_be_visible()
-        page.reload()
-        expect(page.locator("#answers-title")).to_be_visible()
-    finally:
-        context.close()
-
-
-def as_phone(browser: Browser, device: Device, **options: Any) -> BrowserContext:
-    """A browser that holds the device's claim."""
-    context = browser.new_context(viewport={"width": 375, "height": 800}, **options)
-    cookies = [
-        {"name": f"join-{device.meeting.id}", "value": device.cookie, "url": device.meeting.team.house.served.url}
-    ]
-    context.add_cookies(cookies)  # type: ignore[arg-type]
-    return context
 
 
 def test_the_token_of_a_page_is_the_devices_own(house: House) -> None:

@@ -245,6 +245,20 @@ def test_personal_links_open_one_name_and_the_newer_kills_the_older(tmp_path: Pa
         assert all(token not in str(told) for told in table.told(id))
 
 
+def test_a_dead_link_stays_dead_when_its_member_comes_back(table: Table) -> None:
+    id = table.capturing()
+    table.do(id, IssueLinks(member_ids=[1]))
+    old = views.links(table.session(id), LINK_KEY)[0]["token"]
+    table.do(id, RemoveFromRoster(member_id=1))
+    table.do(id, AddToRoster(member_id=1))
+    assert views.links(table.session(id), LINK_KEY) == []
+    table.do(id, IssueLinks(member_ids=[1]))
+    (link,) = views.links(table.session(id), LINK_KEY)
+    assert (link["version"], link["token"] == old) == (2, False)
+    assert table.bench(table.engine.find(people.link_credential(old))) is None
+    assert table.verified(id)
+
+
 @pytest.mark.parametrize(
     ("fields", "text"),
     [

@@ -239,7 +239,7 @@ def test_an_erased_member_is_nowhere_and_the_chain_still_holds(tmp_path: Path) -
     answer = (
         '{"themes": "There is noise.", "statements": [' + ", ".join([statement % canary, other, other]) + "], "
         '"gap_type": "Alignment", "gap_reasoning": "Because of the xylophone.", '
-        '"suggested_recalibrations": ["a", "b", "c"]}'
+        '"suggested_recalibrations": ["Ask the first", "Ask the second", "Ask the third"]}'
     )
     with laid(tmp_path, Step(pieces=(answer,))) as table:
         old, new = table.revealed(points=(f"I hear a {canary}", "The goal", "A goal")), table.capturing("2026-02")

@@ -40,7 +40,7 @@ ECHO = json.dumps(
         ],
         "gap_type": "Commitment",
         "gap_reasoning": f"Because of the {CANARIES[2]}.",
-        "suggested_recalibrations": ["one", "two", "three"],
+        "suggested_recalibrations": ["Change the first.", "Change the second.", "Change the third."],
     }
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sitting import errors
-from sitting.apps.facilitation import demo, prompts, refusals, terms, views, work
+from sitting.apps.facilitation import demo, prompts, refusals, synthesis, terms, views, work
 from sitting.apps.facilitation.app import APP
 from sitting.apps.facilitation.commands import (
     CancelSynthesis,
@@ -39,7 +39,7 @@ GOOD: dict[str, Any] = {
     "statements": STATEMENTS,
     "gap_type": "Direction",
     "gap_reasoning": "Two of three name the goal.",
-    "suggested_recalibrations": ["Write it down", "Ask weekly", "Say no"],
+    "suggested_recalibrations": ["Write it down", "Ask weekly", "Say what waits"],
 }
 BAD: dict[str, dict[str, Any]] = {
     "an unknown label": {"statements": [*STATEMENTS[:2], {**STATEMENTS[2], "responses": ["R4"]}]},
@@ -52,6 +52,11 @@ BAD: dict[str, dict[str, Any]] = {
     "no themes": {"themes": " "},
     "long themes": {"themes": "x" * 1201},
     "something more": {"extra": 1},
+    "scraps of the form": {"themes": "][]{}.JSON({ type:"},
+    "None": {"gap_reasoning": "None"},
+    "labels alone": {"suggested_recalibrations": ["R4", "R5", "R6"]},
+    "labels for a statement": {"statements": [*STATEMENTS[:2], {**STATEMENTS[2], "statement": "R1, R2 and R3"}]},
+    "JSON for a name": {"statements": [*STATEMENTS[:2], {**STATEMENTS[2], "name": '{"name":'}]},
 }
 
 
@@ -315,6 +320,44 @@ def test_erasing_a_member_while_it_is_read_reads_the_others_again(tmp_path: Path
         prompts_seen = [prompt[-1].content for prompt in table.model.prompts]
         assert ["rhinoceros" in each for each in prompts_seen] == [True] + [False] * (len(prompts_seen) - 1)
         assert "rhinoceros" not in str(table.session(id))
+        assert table.verified(id)
+
+
+@pytest.mark.parametrize(
+    ("hers", "copied"),
+    [
+        ("We need a QA", "They all want QA here."),
+        ("預算太少", "他們都說預算不夠。"),
+        ("งบประมาณน้อย", "ทุกคนพูดเรื่องงบประมาณ"),
+        ("予算が足りない", "みんな予算のことを話す。"),
+    ],
+)
+def test_erasing_takes_short_words_and_scripts_without_spaces_along(tmp_path: Path, hers: str, copied: str) -> None:
+    statements = [{**STATEMENTS[0], "statement": copied}, *STATEMENTS[1:]]
+    points = ("The goal is unclear", "Write the goal down", hers)
+    with laid(tmp_path, answer(statements=statements)) as table:
+        id = table.closed(points=points)
+        table.works()
+        assert copied in str(table.session(id).collection("texts"))
+        table.do(table.team, EraseMember(member_id=3, confirm="Cy"))
+        table.works()
+        kept = str(table.session(id).collection("texts"))
+        assert copied not in kept and GOOD["themes"] in kept
+        assert table.verified(id)
+
+
+def test_a_reopening_destroys_what_the_model_wrote(tmp_path: Path) -> None:
+    with laid(tmp_path, answer(themes="A wombat is named by all. Work waits."), answer()) as table:
+        id = table.closed()
+        table.works()
+        table.do(id, RetrySynthesis())
+        table.works()
+        first, second = table.bench.selected(id, "synthesis_completed")
+        assert "wombat" in str(first.personal) and "wombat" not in str(second.personal)
+        table.do(id, Reopen())
+        for event in table.bench.selected(id, "synthesis_completed"):
+            written = {owner: said for owner, said in event.personal.items() if owner in synthesis.PARTS}
+            assert written and not any(written.values())
         assert table.verified(id)
 
 

@@ -60,7 +60,16 @@ class Models:
 
 
 def card(title: str = "Call", **changes: Any) -> Card:
-    return Card(**{"title": title, "actions": [f"{title} today"], "pros": ["Quick"], "cons": ["Scary"], "effort": "low", **changes})
+    return Card(
+        **{
+            "title": title,
+            "actions": [f"{title} today"],
+            "pros": ["Quick"],
+            "cons": ["Scary"],
+            "effort": "low",
+            **changes,
+        }
+    )
 
 
 CARDS = Trailer(cards=[card("Call him"), card("Write it down")])

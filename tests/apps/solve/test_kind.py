@@ -429,6 +429,16 @@ def test_with_a_model_an_own_card_needs_others() -> None:
     assert [each["id"] for each in stage.view()["options"]] == ["A", "B"]
 
 
+def test_an_own_card_stands_alone_where_the_model_gave_none() -> None:
+    stage = Stage().talked(4)
+    turn = stage.say("yes")
+    stage.worker(ReportTurn(turn=turn, status="failed", code="MODEL_OUTPUT_INVALID", text="One way."))
+    assert stage.view()["current_step"] == "reframe"
+    stage.do(Advance())
+    stage.do(AddOption(title="Talk", actions=["Ask"]))
+    assert (stage.view()["current_step"], stage.view()["chosen_option"]) == ("commit", "own")
+
+
 # Beliefs and cards
 
 

@@ -39,6 +39,10 @@ MAX_TOKEN = 100
 MAX_OPEN = 100  # months of one team that are captured at once
 
 
+class NoneActive(errors.Conflict):
+    """The code is right, but nothing takes responses yet. The page looks again by itself."""
+
+
 @dataclass(frozen=True)
 class Team:
     """A team whose code was shown, and the visitor who has shown it."""
@@ -274,7 +278,7 @@ async def _hall(request: Request, code: str) -> tuple[Team, list[Session], list[
     team = await _team(request, code)
     open, held = await _open(request, team), await device_routes.devices(request, team.session.id)
     if not open and not held:
-        raise errors.Conflict(NONE_ACTIVE)
+        raise NoneActive(NONE_ACTIVE)
     return team, open, held
 
 
@@ -307,6 +311,7 @@ async def _door(request: Request, code: str, refusal: errors.Refusal | None = No
     return answer.page(
         request, "join/code.html", status=200 if refusal is None else edge.status_here(refusal), headers=headers,
         guest=True, code=code, error=None if refusal is None else refusal.message,
+        again=f"/join/{code}" if isinstance(refusal, NoneActive) else None,
         back=[device.way_back() for device in held],
     )  # fmt: skip
 

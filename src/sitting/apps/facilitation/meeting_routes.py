@@ -14,7 +14,7 @@ from ...core.actor import Actor
 from ...web import answer, deps, stream
 from . import device_routes, edge, people, terms, views
 from .edge import Who
-from .qr_routes import join_url
+from .qr_routes import is_unreachable, join_url
 
 router = APIRouter(tags=["facilitation"])
 LEVELS = ((1, "Themes and gap"), (2, "Statements"), (3, "Responses"))
@@ -32,6 +32,7 @@ async def meeting(request: Request, session_id: str, who: Who) -> Response:
     place, url = f"/admin/sessions/{session.id}/meeting", join_url(request, team.data["code"])
     return answer.page(
         request, "admin/sessions/meeting.html", session=view, team_id=team.id, code=team.data["code"], join_url=url,
+        unreachable=is_unreachable(url),
         join_shown=url.partition("://")[2].rpartition("/")[0], by_link=views.lobby(session)["join_by"] == "link",
         progress=views.progress(session), grouping=views.grouping(session, terms.PROJECTOR),
         seal_line=views.seal_line(session), level=level, levels=LEVELS, place=place,

@@ -17,7 +17,7 @@ from ...engine import Seen
 from ...web import answer, deps
 from . import commands, device_routes, edge, team_views, terms, views
 from .edge import Who
-from .qr_routes import join_url
+from .qr_routes import is_unreachable, join_url
 
 PROMPTS = ("strategy_statement", "image_prompt", "bullet_prompt")
 router = APIRouter(tags=["facilitation"])
@@ -137,13 +137,13 @@ async def page(request: Request, id: str, who: Actor, refused: edge.Refused | No
     session, team, audience = found.session, found.team, found.seen.audience
     shown = found.panel()
     shown["responses"] = [device_routes.with_card(each) for each in shown["responses"] or ()]
-    actions = team_views.actions(team)
+    actions, url = team_views.actions(team), join_url(request, team.data["code"])
     return answer.page(
         request, "admin/sessions/view.html", status=refused.status if refused else 200,
         headers=refused.headers if refused else {"Vary": "Accept"}, refused=refused,
         session=shown, team=described(team), missing=views.missing(session, team),
         progress=views.progress(session), grouping=views.grouping(session, audience),
-        seal_line=views.seal_line(session), join_url=join_url(request, team.data["code"]),
+        seal_line=views.seal_line(session), join_url=url, unreachable=is_unreachable(url),
         earlier=[each for each in actions if each["status"] == "open" and each["month"] < shown["month"]],
         own=[each for each in actions if each["session_id"] == session.id], times=TIMES,
         claims={member: claim["at"] for member, claim in session.collection("claims").items()},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import ipaddress
+from urllib.parse import urlsplit
 
 import segno
 from fastapi import APIRouter
@@ -34,6 +36,15 @@ async def download(request: Request, team_id: str, who: Who) -> Response:
 def join_url(request: Request, code: str) -> str:
     """The address the picture holds."""
     return f"{deps.base_url(request)}/join/{code}"
+
+
+def is_unreachable(url: str) -> bool:
+    """Whether only this computer itself can open the address."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 async def _picture(request: Request, team_id: str, who: Who, side: int) -> tuple[str, bytes]:

@@ -14,15 +14,15 @@ from typing import Any
 from ... import errors
 from ...core.kind import Ask, Decision, JobRequest
 from ...core.session import Session
-from . import refusals, responses
+from . import refusals, responses, wording
 from .commands import CancelSynthesis, RecordSynthesis, Result
 from .drafting import Draft
 from .grouping import STOP_WORDS
 from .terms import COMPLETE, FACILITATOR, GENERATING, LEAST_RESPONSES, SYNTHESIS, SYNTHESIZE, USAGE
 
 _WORD = re.compile(r"\w{2,}")
-# Scripts that put no spaces between words: Thai to Khmer, kana, Han. There, any two characters count as a word.
-_UNSPACED = re.compile(r"(?=([\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{2}))")
+# Where no spaces stand between words, any two characters count as one.
+_UNSPACED = re.compile(f"(?=([{wording.UNSPACED}]{{2}}))")
 _ALWAYS_KEPT = f"{SYNTHESIS}.type"
 _PLACES = (*(f"statement{place}" for place in range(1, 7)), *(f"action{place}" for place in range(1, 4)))
 PARTS = tuple(f"{SYNTHESIS}.{name}" for name in ("type", "themes", "gap", "written", *_PLACES))

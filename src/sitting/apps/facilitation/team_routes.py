@@ -179,10 +179,19 @@ async def erase_member(request: Request, team_id: str, mid: str, who: Who) -> Re
 async def add_facilitator(request: Request, team_id: str, who: Who) -> Response:
     """Let another account facilitate."""
 
-    def wish(sent: deps.Form) -> Command:
-        return _checked(team_commands.AddFacilitator, {"actor_id": edge.required(sent, "actor_id").strip()})
+    def wish(sent: deps.Form) -> team_commands.AddFacilitator:
+        return strict.check(team_commands.AddFacilitator, {"actor_id": edge.required(sent, "actor_id").strip()})
 
-    return await _act(request, team_id, who, "facilitator", wish, ("actor_id",))
+    async def added() -> Response:
+        await edge.see_team(request, team_id, who)
+        account = wish(await edge.form(request, "actor_id")).actor_id
+        try:
+            await deps.settle(deps.installation(request).access.find_account(account))
+        except errors.NotFound:
+            raise errors.NotFound(refusals.FACILITATOR_NOT_FOUND) from None
+        return await _done(request, team_id, who, wish, ("actor_id",), "/admin/teams/{id}")
+
+    return await _or_team(request, team_id, who, "facilitator", added())
 
 
 @router.post("/admin/teams/{team_id}/facilitators/{actor}/delete")

@@ -14,6 +14,8 @@ from ...core import strict
 from .refusals import MonthInvalid
 
 MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
+# Letters of scripts that put no spaces between words, for a class of characters: Thai to Khmer, kana, Han.
+UNSPACED = r"\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _BREAKS = re.compile(r"[\r\n\t\v\f\x85\u2028\u2029]+")
 
 

@@ -1,14 +1,14 @@
 """The jobs: have a model read the responses, and have every session forget a member. They run outside any transaction.
 
-What a model answers is checked twice: its form against the limits, its labels against the responses there are. One
-fault is named and asked about again; after the second the synthesis has failed. A job taken over from a dead worker
-begins again: nothing of a synthesis is kept before the whole of it is.
+What a model answers is checked: its form against the limits, its labels against the responses there are, and that its
+texts are words of a language (sentences.py). One fault is named and asked about again; after the second the synthesis
+has failed. A job taken over from a dead worker begins again: nothing of a synthesis is kept before the whole of it is.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ... import errors
 from ...core import strict
 from ...core.kind import Command, Workroom
-from . import prompts
+from . import prompts, sentences
 from .commands import ForgetMember, RecordSynthesis, Result, Statement
 from .prompts import Entry, Window
 from .terms import FACILITATION, MAX_WRITTEN
@@ -167,12 +167,28 @@ class _Synthesis:
 
 
 def _checked(form: type[A], text: str, labels: set[str]) -> A:
-    """The answer in its form, naming only responses it was given. Raises Invalid."""
+    """The answer in its form and in words, naming only responses it was given. Raises Invalid."""
     found = strict.read(form, text.strip().removeprefix("```json").removesuffix("```").encode("utf-8", "replace"))
     for place, each in enumerate(found.statements):
         if unknown := [label for label in each.responses if label not in labels]:
             raise errors.Invalid.field(f"statements.{place}.responses", f"has {len(unknown)} unknown labels")
+        if sentences.is_form(each.name):
+            raise errors.Invalid.field(f"statements.{place}.name", "must be words, not JSON")
+    for name, said in _texts(found):
+        if not sentences.is_sentence(said):
+            raise errors.Invalid.field(name, "must be a sentence in words: no label alone, no JSON inside")
     return found
+
+
+def _texts(found: Result | GroupResult) -> Iterator[tuple[str, str]]:
+    """What people will read as sentences, by the names of the fields."""
+    for place, each in enumerate(found.statements):
+        yield f"statements.{place}.statement", each.statement
+    if isinstance(found, Result):
+        yield "themes", found.themes
+        yield "gap_reasoning", found.gap_reasoning
+        for place, text in enumerate(found.suggested_recalibrations):
+            yield f"suggested_recalibrations.{place}", text
 
 
 def _sentence(invalid: errors.Invalid) -> str:

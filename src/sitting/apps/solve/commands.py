@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ... import errors
 from ...core import strict
@@ -15,6 +16,12 @@ from . import terms
 from .terms import SLOTS as SLOTS
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+# Scripts that put no spaces between words: kana, Han, Thai, Lao, Burmese, Khmer.
+_SPACELESS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_SAYS = re.compile(rf"[^\W\d_]{{3}}|[{_SPACELESS}]{{2}}")
+_BRACKETED = re.compile(r"\[[^\W\d_][\w ]*\]")  # such as the [email] that stands for an address
+_SCRAPS = re.compile(r'[\[\]{}]|"\s*:\s*"')
 
 
 def _trimmed(value: str) -> str:
@@ -64,6 +71,14 @@ def _instant(value: Any) -> Any:
     return value.astimezone(UTC)
 
 
+def _worded(value: str) -> str:
+    """A text that says something: a weak model that loses its way puts scraps of JSON where words belong."""
+    letters = "".join(c for c in unicodedata.normalize("NFD", value) if not unicodedata.category(c).startswith("M"))
+    if not _SAYS.search(letters) or _SCRAPS.search(_BRACKETED.sub("", value)):
+        raise ValueError("must say something in words")
+    return value
+
+
 def _lower(value: str) -> str:
     return value.lower()
 
@@ -77,6 +92,9 @@ Reminder = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Line = Annotated[str, _text(terms.MAX_CARD_LINE)]
 Lines = Annotated[list[Line], Field(min_length=1, max_length=terms.MAX_CARD_LINES)]
 CardTitle = Annotated[str, _text(terms.MAX_CARD_TITLE)]
+_WordedLines = Annotated[
+    list[Annotated[Line, AfterValidator(_worded)]], Field(min_length=1, max_length=terms.MAX_CARD_LINES)
+]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -223,10 +241,10 @@ class Card(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    title: CardTitle
-    actions: Lines
-    pros: Lines
-    cons: Lines
+    title: Annotated[CardTitle, AfterValidator(_worded)]
+    actions: _WordedLines
+    pros: _WordedLines
+    cons: _WordedLines
     effort: Literal["low", "medium", "high"]
 
 
@@ -239,7 +257,18 @@ class Belief(BaseModel):
     quote: Annotated[str, _text(terms.MAX_QUOTE, terms.MIN_QUOTE)]
 
 
-Cards = Annotated[list[Card], Field(min_length=terms.MIN_CARDS, max_length=terms.MAX_CARDS)]
+def _told_apart(value: list[Card]) -> list[Card]:
+    """Cards are chosen by their titles, too; and two that ask for the same are one."""
+    titles = {card.title.casefold() for card in value}
+    actions = {tuple(action.casefold() for action in card.actions) for card in value}
+    if len(titles) < len(value) or len(actions) < len(value):
+        raise ValueError("cards need different titles and different actions")
+    return value
+
+
+Cards = Annotated[
+    list[Card], Field(min_length=terms.MIN_CARDS, max_length=terms.MAX_CARDS), AfterValidator(_told_apart)
+]
 
 
 class Trailer(BaseModel):
@@ -253,14 +282,6 @@ class Trailer(BaseModel):
     ] = []
     cards: Cards | None = None
     first_step: FirstStep | None = None
-
-    @model_validator(mode="after")
-    def _told_apart(self) -> Trailer:
-        """Cards are chosen by their titles, too."""
-        titles = [card.title.casefold() for card in self.cards or ()]
-        if len(set(titles)) != len(titles):
-            raise ValueError("cards need different titles")
-        return self
 
 
 class ReportTurn(Command):

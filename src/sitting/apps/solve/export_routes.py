@@ -37,12 +37,13 @@ async def everything(request: Request, who: Who) -> Response:
 
 @router.get("/sessions/{id}/export")
 async def one(request: Request, id: str, who: Who) -> Response:
-    """One session, whole. The journal notes that it was taken along."""
+    """One session, whole. The journal notes that it was taken along, unless the one who asks may only read."""
     await edge.see(request, id, who)
     kind = deps.choice(request, "format", "markdown", tuple(MEDIA))
     command = await edge.checked(request, id, who, commands.Export, {"format": kind})
     engine = edge.engine(request)
-    await deps.settle(engine.do(id, command, who, kind=KIND))
+    if who.may_write:
+        await deps.settle(engine.do(id, command, who, kind=KIND))
     journal = await deps.settle(engine.journal(id, who))
     key = deps.installation(request).signing_key
     body = export_service.written(journal, kind, kind=engine.kinds[KIND], key=key)

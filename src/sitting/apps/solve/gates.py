@@ -12,6 +12,7 @@ from .fold import digest
 from .terms import (
     CARD_IDS,
     CONCRETE,
+    ENDS,
     EXAMPLES,
     MAX_FIRST_STEP,
     NEUTRAL,
@@ -19,6 +20,7 @@ from .terms import (
     PAUSE,
     SLOTS,
     STEPS,
+    EventType,
     SolveStep,
 )
 
@@ -141,6 +143,12 @@ def cards(session: Session) -> Sequence[Mapping[str, Any]]:
     """The cards, the own one last."""
     found = session.collection("card")
     return [found[id] for id in (*CARD_IDS, OWN_CARD) if id in found]
+
+
+def own_card(session: Session, *, model: bool = True) -> bool:
+    """Whether an own card may be added: beside others, and alone where no model gives any or the last reply failed."""
+    last = session.collection("turn").get(session.data["last_turn"] or "") or {}
+    return not model or bool(cards(session)) or last.get("status") == ENDS[EventType.TURN_FAILED]
 
 
 def beliefs(session: Session) -> dict[str, Mapping[str, Any] | None]:

@@ -26,7 +26,7 @@ from .terms import (
     SolveStep,
 )
 
-VERSION = 1
+VERSION = 2
 MESSAGE_OVERHEAD = 4  # tokens a message costs beside its text
 # A model with a small window is a small model: many rules confuse it, it repeats tags and takes them for its task, and
 # what it says after a few sentences is not worth waiting for. It is told little; its words decide nothing anyway.

@@ -17,10 +17,12 @@ from ... import errors
 from ...core.event import Event
 from . import figures, terms
 from .terms import EventType
-from .trailer import MARK
+from .trailer import LINE
 
 # The line before the data, or the data's beginning.
-TRACE = re.compile(r'^[ \t]*---DATA---[ \t]*$|\{\s*"(?:beliefs|suggestions|cards|first_step)"\s*:', re.MULTILINE)
+TRACE = re.compile(
+    r'^[ \t]*-{2,}[ \t]*(?i:data)[ \t]*-{2,}[ \t]*$|\{\s*"(?:beliefs|suggestions|cards|first_step)"\s*:', re.MULTILINE
+)
 RECORDED = "replays.json"
 _OWNERS = (EventType.OPTION_CHOSEN, EventType.OPTION_ADDED, EventType.COMMITTED, EventType.COMPLETED)
 
@@ -127,7 +129,7 @@ def faults(line: Line, events: Sequence[Event], seen: Sequence[str], *, meets: b
     if line.low and told.get(EventType.MESSAGE_RECEIVED, {}).get("substantive"):
         yield "a message of low effort was counted"
     traces = {trace.strip() for text in seen for trace in TRACE.findall(text)}
-    yield from (f"the reply shows {trace}" for trace in sorted(traces) if trace == MARK or trace not in said)
+    yield from (f"the reply shows {trace}" for trace in sorted(traces) if LINE.fullmatch(trace) or trace not in said)
 
 
 def course(before: Course, line: Line, events: Sequence[Event]) -> Course:

@@ -25,7 +25,7 @@ from ...core.session import Session
 from ...engine import Done
 from ...web import answer, deps
 from ...web.errors import status_of
-from . import commands, edge, rules, talk, terms, views, wording
+from . import commands, edge, gates, rules, talk, terms, views, wording
 
 router = APIRouter(include_in_schema=False)
 Who = Annotated[Actor, Depends(edge.owner)]
@@ -251,13 +251,15 @@ async def page(request: Request, id: str, who: Actor, refused: Refused | None = 
     view = seen.view
     locale, step = view["locale"], view["current_step"]
     spoken = talk.talk(views.tell(event, seen.audience) for event in events)
-    guided = not deps.installation(request).models.configured
+    models = deps.installation(request).models
+    guided = not models.configured
     form = refused.form if refused else ""
     return answer.page(
         request, "solve/session.html", status=refused.status if refused else 200,
         headers=refused.headers if refused else {}, s=view, base=f"/solve/{id}", title=_title(view),
         w=wording.words(locale), lang=wording.LANGUAGES[locale], languages=wording.languages(),
-        talk=spoken, known={said.id for said in spoken.said}, guided=guided, writer=_writer(request, locale),
+        talk=spoken, known={said.id for said in spoken.said}, guided=guided,
+        unaided=models.describe()["kind"] == "local", writer=_writer(request, locale),
         writing=await _writing(request, id, who, view["active_turn"]),
         questions=wording.questions(locale, step) if guided else [], resources=resources(request),
         open_carried=await _still_open(request, who, view["carried"]),
@@ -272,7 +274,11 @@ def _open_now(session: Session, view: Mapping[str, Any], spoken: talk.Talk) -> d
     dismissable = views.dismissable(session)
     free = view["status"] == "active" and not view["active_turn"] and dismissable is None
     step = view["current_step"]
+    # The model was asked for cards and gave none that can be used.
+    bare = spoken.last is not None and spoken.last.code == terms.MODEL_OUTPUT_INVALID
     return {
+        "own_way": free and step == "reframe" and bare and not progress["unmet"],
+        "own_alone": free and not view["options"] and gates.own_card(session),
         "progress": progress,
         "retryable": retryable,
         "can_ask_again": retryable is not None and spoken.last is not None and spoken.last.again,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from ... import errors
 from ...core import strict
 from .commands import Trailer
 
 MARK = "---DATA---"
+# A weak model spells it as it likes: two dashes or more on both sides, spaces between, small letters.
+LINE = re.compile(r"(?<!-)-{2,}[ \t]*data[ \t]*-{2,}", re.IGNORECASE)
 _BREAKS = "\r\n"
-_SURELY_BEGUN = 3  # characters of a mark at the very end of an answer that are taken for a cut mark
+_BEGUN = re.compile(r"(?<![\r\n])[\r\n]*(?:(?<!-)(?:-|-{2,}[ \t]*(?:d(?:a(?:t(?:a[ \t]*-?)?)?)?)?))?\Z", re.IGNORECASE)
+# What is taken for a mark that was cut where the answer ends; fewer dashes are dashes.
+_CUT = re.compile(r"(?:-{3,}|-{2,}[ \t]*d(?:a(?:t(?:a[ \t]*-?)?)?)?)\Z", re.IGNORECASE)
 
 
 class Splitter:
@@ -25,8 +31,8 @@ class Splitter:
 
     @property
     def data(self) -> str:
-        """What came after the mark."""
-        return "".join(self._data or ())
+        """What came after the mark, whose last dashes may have come late."""
+        return "".join(self._data or ()).lstrip("-")
 
     def feed(self, piece: str) -> str:
         """The prose that is sure by now; it may be empty."""
@@ -34,10 +40,9 @@ class Splitter:
             self._data.append(piece)
             return ""
         text = self._waiting + piece
-        prose, mark, rest = text.partition(MARK)
-        if mark:
-            self._waiting, self._data = "", [rest]
-            return prose.rstrip(_BREAKS)
+        if (mark := LINE.search(text)) is not None:
+            self._waiting, self._data = "", [text[mark.end() :]]
+            return text[: mark.start()].rstrip(_BREAKS)
         keep = _may_begin(text)
         self._waiting = text[keep:]
         return text[:keep]
@@ -45,20 +50,13 @@ class Splitter:
     def end(self) -> str:
         """The prose that waited, once nothing more comes."""
         waiting, self._waiting = self._waiting, ""
-        begun = waiting.lstrip(_BREAKS)
-        return "" if len(begun) >= _SURELY_BEGUN else waiting
+        return "" if _CUT.search(waiting) else waiting
 
 
 def _may_begin(text: str) -> int:
     """Where the end of a text begins that may be line breaks and a part of the mark."""
-    begin = len(text)
-    for length in range(min(len(MARK) - 1, len(text)), 0, -1):
-        if text.endswith(MARK[:length]):
-            begin -= length
-            break
-    while begin and text[begin - 1] in _BREAKS:
-        begin -= 1
-    return begin
+    found = _BEGUN.search(text)
+    return len(text) if found is None else found.start()
 
 
 def read(data: str) -> Trailer | None:

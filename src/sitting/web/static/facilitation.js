@@ -4,7 +4,7 @@
  * sent, the step to the result when it is there, and the keys 1, 2, 3. Every page works without this file.
  *
  * Rules: a draft is of one response as it was when it was begun (its leaf); as soon as another one is stored, it is
- * done with. What the server gave back is never replaced by a draft.
+ * done with. What the server gave back after a refusal is a draft like what was typed.
  */
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -36,7 +36,8 @@ function restore(form) {
   const { response: scope, leaf } = form.dataset;
   const draft = drafts.load(scope);
   const before = filled(form);
-  if (!draft || form.hasAttribute('data-refused')) return;
+  if (form.hasAttribute('data-refused') && draft?.leaf !== leaf) return remember({ target: form });
+  if (!draft) return;
   if (draft.leaf !== leaf || !Array.isArray(draft.bullets)) return drafts.drop(scope);
   if (JSON.stringify(before) === JSON.stringify({ card: draft.card, bullets: draft.bullets })) return;
   fill(form, draft);
@@ -54,12 +55,20 @@ function remember({ target }) {
 
 document.addEventListener('input', remember);
 document.addEventListener('change', remember);
+document.addEventListener('submit', remember); // a refused page shows what was sent, a reload of it what was typed since
 document.addEventListener('submit', ({ target }) => { if (target.dataset.leave) drafts.drop(target.dataset.leave); });
 
 /** A chosen card far down the deck is brought into its box, not the page to it. */
 function show(box) {
   const chosen = $('input:checked', box)?.closest('label');
   if (chosen) box.scrollTop = Math.max(0, chosen.offsetTop - box.offsetTop - box.clientHeight / 2);
+}
+
+/** Once capture is closed the words stay, but nothing can be sent; after a reopening it can again. */
+function openOrClose(form) {
+  const closed = $('#capture [data-closed]') !== null;
+  $('button[type=submit]', form).disabled = closed;
+  all('[data-while]', form).forEach((one) => { one.hidden = (one.dataset.while === 'closed') !== closed; });
 }
 
 /* ---- Where a page leads by itself ---- */
@@ -72,10 +81,16 @@ function arrive() {
   if (go) location.replace(go.dataset.go);
 }
 
-document.addEventListener('sitting:refreshed', arrive);
+document.addEventListener('sitting:refreshed', () => { arrive(); all('form[data-response]').forEach(openOrClose); });
 document.addEventListener('sitting:event', ({ detail }) => {
   if (detail.type === 'reopened' && $('[data-revealed]')) location.reload(); // the result is no page any more
 });
+
+/** Too early: look again, unless somebody types another code meanwhile. */
+function wait(note) {
+  const field = $('input[name=code]');
+  setTimeout(() => (field.value === field.defaultValue ? location.replace(note.dataset.again) : wait(note)), 5000);
+}
 
 /* ---- The big screen: levels ---- */
 
@@ -104,4 +119,5 @@ document.addEventListener('keydown', (event) => {
 
 all('form[data-response]').forEach(restore);
 all('.deck-box').forEach(show);
+all('[data-again]').forEach(wait);
 arrive();
