@@ -147,8 +147,8 @@ def read(raw: bytes) -> tuple[dict[str, Any], list[chain.Record], Verdict]:
 def bring_in(engine: Engine, raw: bytes, actor: Actor, key: Ed25519PrivateKey) -> Future[Session]:
     """Take a bundle in as a session of the actor's space. `key` is what this installation signs with.
 
-    A valid signature says who wrote a bundle, not that its content is true: whoever has a key can write any history, past
-    every limit and quota. So what others have signed is for administrators to bring in.
+    A valid signature says who wrote a bundle, not that its content is true: whoever has a key can write any history,
+    past every limit and quota. So what others have signed is for administrators to bring in.
 
     Raises: Invalid, Tampered, NotAllowed, NotFound (kind), KeyTaken.
     """

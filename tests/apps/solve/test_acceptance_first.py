@@ -37,7 +37,7 @@ from tests.apps.solve.room import (
     told,
 )
 from tests.support.clock import ManualClock
-from tests.web.test_access_matrix import operations
+from tests.support.everybody import operations
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 WORDS = re.findall(r"\S+\s*", MOCK)
