@@ -319,3 +319,20 @@ def test_a_database_is_opened_as_promised(store: Store) -> None:
 
     found = store.read(settings).result(SECONDS)
     assert found == (["wal", 2, 1, 2] if store.is_sqlite else [("repeatable read",)])
+
+
+def test_connections_that_were_cut_while_nobody_used_them_are_replaced(postgres_database: str) -> None:
+    store = Store(Settings(database=postgres_database).database_url, readers=1, writers=1)
+    try:
+        migrate.upgrade(store)
+        assert store.read(lambda tx: sessions.count(tx, "kept")).result(SECONDS) == 0
+        store.write(lambda tx: sessions.charge(tx, "kept", amount=1, limit=9)).result(SECONDS)
+        with psycopg.connect(postgres_database, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        store.write(lambda tx: sessions.charge(tx, "kept", amount=1, limit=9)).result(SECONDS)
+        assert store.read(lambda tx: sessions.count(tx, "kept")).result(SECONDS) == 2
+    finally:
+        store.close()

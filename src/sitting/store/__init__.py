@@ -140,20 +140,19 @@ class Store:
 
     def _begun(self, begin: str) -> Driver:
         """This thread's own connection with a transaction begun. One that was cut meanwhile is replaced, once."""
-        while True:
-            connection: Connection | None = getattr(self._own, "connection", None)
-            is_old = connection is not None
-            if connection is None:
-                connection = self._own.connection = self.engine.connect()
-                self._connections.append(connection)
-            driver = _driver(connection)
+        old: Connection | None = getattr(self._own, "connection", None)
+        if old is not None:
+            driver = _driver(old)
             try:
                 driver.execute(begin)
                 return driver
             except Exception:
                 self._discard()
-                if not is_old:
-                    raise
+        connection = self._own.connection = self.engine.connect()
+        self._connections.append(connection)
+        driver = _driver(connection)
+        driver.execute(begin)
+        return driver
 
     def _discard(self) -> None:
         """Let go of this thread's connection; nobody knows what state it is in."""
