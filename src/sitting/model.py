@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from . import errors, tracing
 from .config import Settings
@@ -67,42 +67,6 @@ class Reply:
     input_tokens: int | None
     output_tokens: int | None
     finish: str  # stop, length or cancelled
-
-
-class Model(Protocol):
-    """A language model that can be asked."""
-
-    @property
-    def name(self) -> str:
-        """The model that really answers."""
-
-    @property
-    def window(self) -> int:
-        """Tokens that prompt and answer may have together."""
-
-    def count(self, text: str) -> int:
-        """About how many tokens a text is; never loads anything."""
-
-    def ask(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_tokens: int,
-        temperature: float = 0.7,
-        schema: Mapping[str, Any] | None = None,
-        on_text: Callable[[str], None] = ignore,
-        cancelled: Callable[[], bool] = never,
-        timeout_seconds: float = 120.0,
-    ) -> Reply:
-        """The model's answer; JSON of `schema` when one is given, cut off when `finish` is "length".
-
-        Raises:
-            ModelFault: the provider failed; the pieces given so far are all there is.
-            ModelTimeout: it took longer than `timeout_seconds`.
-        """
-
-    def close(self) -> None:
-        """End what is under way, and give everything back."""
 
 
 class _Cancelled(Exception):
@@ -189,10 +153,15 @@ class _Asked:
     timeout_seconds: float
 
 
-class _Asking:
-    """`ask`, the same for every model; how an answer comes about is each one's own."""
+class Model:
+    """A language model that can be asked. Each kind of model says in `_answer` how an answer comes about."""
 
-    name: str
+    name: str  # the model that really answers
+    window: int  # tokens that prompt and answer may have together
+
+    def count(self, text: str) -> int:
+        """About how many tokens a text is; never loads anything."""
+        return count_bytes(text)
 
     def ask(
         self,
@@ -205,6 +174,12 @@ class _Asking:
         cancelled: Callable[[], bool] = never,
         timeout_seconds: float = 120.0,
     ) -> Reply:
+        """The model's answer; JSON of `schema` when one is given, cut off when `finish` is "length".
+
+        Raises:
+            ModelFault: the provider failed; the pieces given so far are all there is.
+            ModelTimeout: it took longer than `timeout_seconds`.
+        """
         patience = _Patience(cancelled, timeout_seconds)
         answer = _Answer(self.name, max_tokens, on_text)
         asked = _Asked(messages, max_tokens, temperature, schema, timeout_seconds)
@@ -221,12 +196,16 @@ class _Asking:
             opened.set_attribute("gen_ai.usage.output_tokens", reply.output_tokens or 0)
             return reply
 
+    def close(self) -> None:
+        """End what is under way, and give everything back."""
+        raise NotImplementedError
+
     def _answer(self, asked: _Asked, patience: _Patience, answer: _Answer) -> str:
         """Have it answered, piece by piece; how it ended. Raises _Cancelled and what `ask` raises."""
         raise NotImplementedError
 
 
-class Endpoint(_Asking):
+class Endpoint(Model):
     """A model behind an OpenAI-compatible endpoint."""
 
     def __init__(self, name: str, window: int, where: Callable[[], Address]) -> None:
@@ -237,9 +216,6 @@ class Endpoint(_Asking):
         self._lock = threading.Lock()
         self._exchanges: set[Exchange] = set()
         self._closed = False
-
-    def count(self, text: str) -> int:
-        return count_bytes(text)
 
     def _answer(self, asked: _Asked, patience: _Patience, answer: _Answer) -> str:
         said = [{"role": each.role, "content": each.content} for each in asked.messages]
@@ -298,7 +274,7 @@ class Local(Endpoint):
         self._runtime.close()
 
 
-class Scripted(_Asking):
+class Scripted(Model):
     """Answers by the script: a step for each call, then what it `says`; or a function from the prompt to a step.
 
     It answers in the caller's thread: when a gate says that a call waits, the pieces before have been taken.
@@ -321,9 +297,6 @@ class Scripted(_Asking):
         self._says = says
         self._lock = threading.Lock()
         self._closed = False
-
-    def count(self, text: str) -> int:
-        return count_bytes(text)
 
     def _answer(self, asked: _Asked, patience: _Patience, answer: _Answer) -> str:
         step = self._step(asked.messages, asked.schema)

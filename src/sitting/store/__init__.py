@@ -209,7 +209,7 @@ class Store:
 
     def _commit(self, driver: Driver, writes: Iterator[_Write], group: list[_Write]) -> None:
         """Run a group in one transaction. Either all that succeeded are durable, or every one of them fails."""
-        driver.execute("BEGIN IMMEDIATE")
+        driver.execute(self._begin_write)
         tx = Tx(driver, self.engine.dialect, locks=False)
         try:
             for write in writes:
@@ -230,7 +230,7 @@ class Store:
         """
         while True:
             driver.execute("ROLLBACK")
-            driver.execute("BEGIN IMMEDIATE")
+            driver.execute(self._begin_write)
             tx = Tx(driver, self.engine.dialect, locks=False)
             if all(_ran(tx, write) for write in group if write.error is None):
                 return tx

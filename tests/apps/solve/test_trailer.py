@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sitting.apps.solve import trailer
-from sitting.apps.solve.trailer import MARK, Splitter
+from sitting.apps.solve.trailer import Splitter
 
+MARK = "---DATA---"
 PROSE = "So it is about trust - self-trust, that is.\n\nWhat would help?"
 DATA = json.dumps({"suggestions": ["A talk", "---DATA---"], "first_step": "Write — tonight"})
 

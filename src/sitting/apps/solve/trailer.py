@@ -8,7 +8,6 @@ from ... import errors
 from ...core import strict
 from .commands import Trailer
 
-MARK = "---DATA---"
 # A weak model spells it as it likes: two dashes or more on both sides, spaces between, small letters.
 LINE = re.compile(r"(?<!-)-{2,}[ \t]*data[ \t]*-{2,}", re.IGNORECASE)
 _BREAKS = "\r\n"
