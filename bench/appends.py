@@ -63,10 +63,7 @@ def length(events: int, appends: int = 400) -> float:
     """Seconds an append takes in a session of so many events, one writer."""
     with installation() as made:
         me = made.access.local()
-        id = notebook(made, me)
-        for start in range(0, events, 200):
-            for future in [made.engine.do(id, LINE, me) for _ in range(min(200, events - start))]:
-                future.result()
+        id = notebook(made, me, lines=events)
         start_at = time.perf_counter()
         for _ in range(appends):
             made.engine.do(id, LINE, me).result()
@@ -77,10 +74,7 @@ def newest(events: int, reads: int = 300) -> float:
     """Seconds it takes to read the newest 50 events of a session of so many."""
     with installation() as made:
         me = made.access.local()
-        id = notebook(made, me)
-        for start in range(0, events, 200):
-            for future in [made.engine.do(id, LINE, me) for _ in range(min(200, events - start))]:
-                future.result()
+        id = notebook(made, me, lines=events)
         start_at = time.perf_counter()
         for _ in range(reads):
             made.engine.history(id, me, limit=50).result()

@@ -112,9 +112,13 @@ def installation(**settings: Any) -> Iterator[Installation]:
         yield made
 
 
-def notebook(made: Installation, actor: Actor) -> str:
-    """A new notebook's id."""
-    return made.engine.open("notebook", Create(), actor).result().session.id
+def notebook(made: Installation, actor: Actor, *, lines: int = 0) -> str:
+    """The id of a new notebook with so many lines."""
+    id: str = made.engine.open("notebook", Create(), actor).result().session.id
+    for start in range(0, lines, 200):
+        for future in [made.engine.do(id, LINE, actor) for _ in range(min(200, lines - start))]:
+            future.result()
+    return id
 
 
 def together(count: int, each: Callable[[int], None]) -> float:

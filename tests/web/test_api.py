@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,23 +10,6 @@ import httpx
 import pytest
 
 from tests.support.serving import Person, Served, served
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ada(server: Served) -> Person:
-    return server.person()
-
-
-@pytest.fixture
-def client(ada: Person) -> Iterator[httpx.Client]:
-    with ada.client() as made:
-        yield made
 
 
 def make(client: httpx.Client, **fields: Any) -> str:

@@ -113,23 +113,6 @@ def note(client: httpx.Client, session: str, text: str = "word", **fields: Any) 
     assert client.post(f"{session}/commands/note", json={"text": text, **fields}).status_code == 200
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("live")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ada(server: Served) -> Person:
-    return server.person()
-
-
-@pytest.fixture
-def client(ada: Person) -> Iterator[httpx.Client]:
-    with ada.client() as made:
-        yield made
-
-
 def test_the_first_write_comes_at_once(ada: Person, client: httpx.Client) -> None:
     session = make(client)
     began = time.perf_counter()

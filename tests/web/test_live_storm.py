@@ -6,22 +6,14 @@ import asyncio
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator
-
-import pytest
+from collections.abc import Callable
 
 from sitting.core.actor import Actor
 from tests.support import toy
-from tests.support.serving import Person, Served, served
+from tests.support.serving import Person, Served
 
 FOLLOWERS, NOTES = 30, 300
 BLOCK = re.compile(rb"id: (\d+)\.(\d+)\ndata: (\{[^\n]*\})\n\n")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("storm")) as running:
-        yield running
 
 
 async def read(person: Person, session: str, after: int, most: int, dice: random.Random) -> list[tuple[int, bytes]]:

@@ -31,17 +31,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def ada(server: Served) -> Person:
-    return server.person()
-
-
-@pytest.fixture
-def client(ada: Person) -> Iterator[httpx.Client]:
-    with ada.client() as made:
-        yield made
-
-
 def ask(client: httpx.Client, session: str) -> str:
     """Begin a turn; its id."""
     answer = client.post(f"{session}/commands/ask", json={"prompt": "x"})

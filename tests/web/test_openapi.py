@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 from starlette.routing import Route
 
 from sitting.web.api import ROUTES
-from tests.support.serving import Person, Served, served
+from tests.support.serving import Person, Served
 
 CHECKS = [
     not_a_server_error,
@@ -35,17 +35,6 @@ CHECKS = [
     negative_data_rejection,
     ignored_auth,
 ]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("openapi")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ada(server: Served) -> Person:
-    return server.person()
 
 
 @pytest.fixture(scope="module")

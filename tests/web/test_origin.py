@@ -10,15 +10,9 @@ import pytest
 from sitting.core.actor import guest
 from sitting.web.deps import FORM, SIGN_IN, guest_csrf
 from tests.support import toy
-from tests.support.serving import Served, served
+from tests.support.serving import Served
 
 CREATE = "/v1/kinds/toy/sessions"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("origin")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
