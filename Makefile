@@ -1,9 +1,12 @@
 # Everything a person types. Needs make and a Python from 3.11 up; all else is installed into .venv, by hash.
-# `make PYTHON=python3.13 test` uses another Python; `make test ARGS="tests/unit -k chain"` runs a part.
+# `make PYTHON=python3.13 test` uses another Python; `make test ARGS="tests/unit -k chain"` runs a part, and
+# `make test WORKERS=0` in one process, for a debugger.
 
 PYTHON ?= python3
 ARGS ?=
 SEED ?=
+WORKERS ?= 2
+PYTEST := -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
 VENV := .venv
 BIN := $(VENV)/bin
 export SEED
@@ -30,14 +33,14 @@ run: $(VENV)/.run  ## start a server here and print the link to open
 	@exec $(BIN)/sitting serve
 
 test: $(VENV)/.test  ## the test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 check: $(VENV)/.test  ## what CI runs: lint, format, types, the suite, and its coverage
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run $(PYTEST) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=$(FLOOR)
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=$(FLOOR_CORE)

@@ -196,7 +196,8 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self.core = (self._seconds() - self._cpu) / (time.perf_counter() - self._at)
+        self.cpu = self._seconds() - self._cpu
+        self.core = self.cpu / (time.perf_counter() - self._at)
 
     def _seconds(self) -> float:
         times = self._process.cpu_times()
@@ -222,7 +223,7 @@ def rows() -> list[Row]:
                 )  # fmt: skip
     found = json.loads(done.stdout)
     of = f"{TURNS} turns, {found['followers']} followers, half wait less than {found['p50']:.0f} ms"
-    gives = f"the model gives {RATE:g}; the server had {watch.core:.0%} of a core"
+    gives = f"the model gives {RATE:g}; the server had {watch.core:.0%} of a core, {watch.cpu:.1f} s"
     return [
         at_most("wait for the next token, p99 in ms", found["p99"], 150, of),
         at_least("tokens a second and turn", found["rate"], 0.9 * RATE, gives),

@@ -57,10 +57,11 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they take, leave out the long ones, and run the browser's last.
+    """Mark tests by the fixtures they take, leave out the long ones, and put the rest in order.
 
     The browser's synchronous interface keeps an event loop in the main thread for as long as it is open; a test that
-    runs a loop of its own there has to come before.
+    runs a loop of its own there has to come before, so the browser's are last. The longest come first, so that of
+    several workers none ends long after the others. A worker takes a file at a time, or the browser's part of one.
     """
     long = []
     for item in items:
@@ -69,10 +70,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(marker)
         if item.get_closest_marker("soak") and not config.option.soak:
             long.append(item)
+        browsing = " in the browser" if _browses(item) else ""
+        item.add_marker(pytest.mark.xdist_group(f"{_file(item)}{browsing}"))
     if long:
         config.hook.pytest_deselected(items=long)
     chosen = [item for item in items if item not in set(long)]
-    items[:] = sorted(chosen, key=lambda item: item.get_closest_marker("browser") is not None)
+    items[:] = sorted(chosen, key=lambda item: (_browses(item), "end" not in item.path.parts))
+
+
+def _file(item: pytest.Item) -> str:
+    return str(item.path.relative_to(item.config.rootpath))
+
+
+def _browses(item: pytest.Item) -> bool:
+    return item.get_closest_marker("browser") is not None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -117,7 +128,7 @@ def seed(pytestconfig: pytest.Config) -> int:
 @pytest.fixture
 def dice(seed: int, request: pytest.FixtureRequest) -> random.Random:
     """Random numbers of this test's own: the same for the same seed, whichever tests run beside it."""
-    return random.Random(f"{seed}:{request.node.nodeid}")
+    return random.Random(f"{seed}:{_file(request.node)}:{request.node.name}")
 
 
 @pytest.fixture

@@ -52,10 +52,8 @@ class Holding:
     def remember(self, held: Held) -> None:
         """Keep a committed session, unless a newer version is kept already."""
         with self._lock:
-            known = self._cache.get(held.session.id)
-            if known is None or known.version < held.version:
-                self._cache[held.session.id] = held
-            self._cache.move_to_end(held.session.id)
+            known = self._cache.pop(held.session.id, held)
+            self._cache[held.session.id] = max(held, known, key=lambda one: one.version)
             if len(self._cache) > CACHED_SESSIONS:
                 self._cache.popitem(last=False)
 

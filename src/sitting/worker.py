@@ -3,7 +3,8 @@ the engine like anybody else.
 
 A lease lasts 10 s and is renewed every 3; its number fences the dead. A job taken over from a dead worker goes on after
 the steps in the journal (`resume`) or ends with what was written (`interrupt`). What a job writes for people to watch
-is stored at once for the first piece and then every 20 ms at most.
+is stored at once for the first piece and then every 20 ms at most; the more jobs write at once, the larger the pieces,
+so that what is stored and told in a second does not grow with them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .store.jobs import Job
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
 FLUSH_SECONDS = 0.02
+PIECES_PER_SECOND = 2500  # of all running jobs of a process together, from 50 jobs on
 POLL_SECONDS = 1.0
 TIDY_SECONDS = 600.0
 DEADLINES = 100
@@ -51,6 +53,7 @@ class Room:
         self.models = models
         self.lease = Lease(job.session, job.id, job.lease)
         self.ended = False
+        self.pace = FLUSH_SECONDS
         self._engine = engine
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -133,7 +136,7 @@ class Room:
         """Store what waits, unless a piece is being stored or was just now."""
         with self._lock:
             busy = self._storing is not None and not self._storing.done()
-            if busy or not self._waiting or self.ended or time.monotonic() - self._stored_at < FLUSH_SECONDS:
+            if busy or not self._waiting or self.ended or time.monotonic() - self._stored_at < self.pace:
                 return
             self._stored_at = time.monotonic()
             off, text = len(self._stored), self._waiting
@@ -240,7 +243,9 @@ class Worker:
         renewed = time.monotonic()
         while not self._stopping.wait(FLUSH_SECONDS):
             rooms = self._open_rooms()
+            pace = max(FLUSH_SECONDS, len(rooms) / PIECES_PER_SECOND)
             for room in rooms:
+                room.pace = pace
                 room.flush()
             if time.monotonic() - renewed >= self._renew_seconds:
                 renewed = time.monotonic()

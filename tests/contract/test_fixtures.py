@@ -132,7 +132,8 @@ def test_the_browser_opens_a_page_and_presses_a_button(page: Page, tmp_path: Pat
 def test_dice_fall_alike_for_the_same_seed_and_test(
     dice: random.Random, seed: int, request: pytest.FixtureRequest
 ) -> None:
-    assert dice.random() == random.Random(f"{seed}:{request.node.nodeid}").random()
+    test = f"tests/contract/test_fixtures.py:{request.node.name}"
+    assert dice.random() == random.Random(f"{seed}:{test}").random()
 
 
 def test_rounds_are_few_on_a_push(rounds: Callable[[int, int], int], pytestconfig: pytest.Config) -> None:

@@ -16,6 +16,7 @@ from sitting.engine import Where
 from sitting.holding import CACHED_SESSIONS, Holding
 from sitting.store import Store
 from sitting.store.sessions import Held
+from sitting.store.transaction import Tx
 from tests.support import workshop
 from tests.support.clock import START
 from tests.support.engines import ADA, ADMIN, BOB, EVE, MEMBER, SYSTEM, Bench, bench
@@ -125,6 +126,17 @@ def test_a_role_is_inherited_from_what_a_session_is_about(run: Bench) -> None:
     assert (role(run, session, ADMIN), role(run, session, ADA)) == (None, "lead")
     done = run(run.engine.do(session, workshop.Let(grantee="user:ada", role=None), ADA))
     assert done.role == ""
+
+
+def test_what_a_standing_in_the_subject_opens_is_listed(run: Bench) -> None:
+    team = run.team()
+    session, alone = run.workshop(team=team), run.workshop()
+    root = Actor("user:root", "s2", MEMBER | {"admin"})
+    assert [role(run, id, ADMIN) for id in (session, alone)] == ["lead", None]
+    assert (listed(run, ADMIN), listed(run, BOB), listed(run, root)) == ([session], [], [])
+    assert run(run.engine.list("workshop", ADMIN, Where(mine=True))).total == 0
+    run(run.engine.erase(team, ADA))
+    assert (role(run, session, ADMIN), listed(run, ADMIN)) == (None, [])
 
 
 def test_sessions_about_each_other_or_about_nothing(run: Bench) -> None:
@@ -270,6 +282,20 @@ def test_memory_is_bounded() -> None:
     assert len(holding._cache) == CACHED_SESSIONS
     assert "9" not in holding._cache
     assert holding._cache["500"].version == 2
+
+
+def test_what_is_loaded_amid_unfinished_writes_is_not_remembered(run: Bench, store: Store) -> None:
+    session, holding = run.workshop(), Holding(workshop.KINDS, epoch=run.engine.epoch)
+
+    def amid(tx: Tx) -> None:
+        tx.staged["another"] = object()
+        assert holding.get(tx, session).session.id == session
+        tx.staged.clear()
+
+    store.write(amid).result()
+    assert not holding._cache
+    store.read(lambda tx: holding.get(tx, session)).result()
+    assert list(holding._cache) == [session]
 
 
 def test_a_session_may_come_to_be_about_another_or_about_none(run: Bench) -> None:

@@ -174,7 +174,9 @@ def test_any_text_is_taken_or_refused(value: str) -> None:
 
 def test_a_model_is_read_strictly() -> None:
     assert strict.read(Wish, b'{"name":"Ada","count":3,"sort":"b"}') == Wish(name="Ada", count=3, sort="b")
-    assert strict.read(Wish, b" \n") == Wish()
+    assert strict.read(Wish, b"") == Wish()
+    with pytest.raises(errors.Malformed):
+        strict.read(Wish, b" \n")
     assert strict.check(Wish, {"name": "Ada"}) == Wish(name="Ada")
 
 
@@ -210,3 +212,56 @@ def test_a_value_that_holds_itself_is_refused() -> None:
     knot.append(knot)
     with pytest.raises(errors.Malformed):
         strict.check(Wish, knot)
+
+
+class Asked(BaseModel):
+    """What a command line may be asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(max_length=20)
+    note: str | None = None
+    count: int = Field(1, ge=1)
+    on: bool = False
+    tags: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["name=7"], {"name": "7"}),
+        (["name=1e5", "count=7"], {"name": "1e5", "count": 7}),
+        (["name=007"], {"name": "007"}),
+        (["name=12345678901234567890"], {"name": "12345678901234567890"}),
+        (["name=true", "on=true"], {"name": "true", "on": True}),
+        (["name=null", "note=null"], {"name": "null", "note": None}),
+        (["name=[a]", 'tags=["a"]'], {"name": "[a]", "tags": ["a"]}),
+        (['name="7"'], {"name": "7"}),
+        (["name=a=b"], {"name": "a=b"}),
+        (["name="], {"name": ""}),
+    ],
+)
+def test_a_pair_is_json_or_the_text_that_is_wanted(given: list[str], meant: dict[str, Any]) -> None:
+    assert strict.pairs(Asked, given) == Asked(**meant)
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "message"),
+    [
+        (["name=7", "count=0"], "count", "Input should be greater than or equal to 1"),
+        (["name=7", "count=x"], "count", "Input should be a valid integer"),
+        (["name=x", "cuont=1"], "cuont", "Extra inputs are not permitted"),
+        (["count=1"], "name", "Field required"),
+        (["name=x", "tags=[1]"], "tags.0", "Input should be a valid string"),
+    ],
+)
+def test_what_a_pair_cannot_be_is_said_of_the_value_as_it_was_typed(given: list[str], field: str, message: str) -> None:
+    with pytest.raises(errors.Invalid) as refused:
+        strict.pairs(Asked, given)
+    assert refused.value.facts["fields"] == [{"field": field, "message": message}]
+
+
+def test_what_is_no_pair_or_no_text_is_refused() -> None:
+    with pytest.raises(errors.Invalid, match="Write name=value, not 'name'."):
+        strict.pairs(Asked, ["name"])
+    with pytest.raises(errors.Malformed):
+        strict.pairs(Asked, ["name=\udcff"])

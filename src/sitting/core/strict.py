@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -68,7 +69,7 @@ def read(model: type[M], raw: bytes) -> M:
         Malformed: not I-JSON.
         Invalid: not this model; facts: fields.
     """
-    raw = raw.strip() or b"{}"
+    raw = raw or b"{}"
     loads(raw)
     return _validated(model, raw)
 
@@ -82,12 +83,48 @@ def check(model: type[M], value: Any) -> M:
     return read(model, raw)
 
 
+def pairs(model: type[M], given: Iterable[str]) -> M:
+    """The model that `name=value` pairs make. A value is JSON; what is none is text, and so is what must be text.
+
+    Raises:
+        Malformed: a value is not even text.
+        Invalid: a pair is none, or not this model; facts: fields.
+    """
+    typed = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise errors.Invalid(f"Write name=value, not {name!r}.")
+        typed[name] = value
+    meant = {name: _json_or_text(value) for name, value in typed.items()}
+    refused = _refused(model, meant) & {name for name, value in meant.items() if not isinstance(value, str)}
+    as_text = {name: typed[name] for name in refused}
+    kept = refused - _refused(model, {**meant, **as_text})
+    return check(model, {**meant, **{name: typed[name] for name in kept}})
+
+
 def fields(error: ValidationError) -> list[dict[str, str]]:
     """Pydantic's findings as `{field, message}`, without the submitted values."""
     return [
         {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": _sentence(item["msg"])}
         for item in error.errors(include_input=False, include_url=False, include_context=False)
     ]
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return loads(value.encode())
+    except (errors.Malformed, UnicodeEncodeError):
+        return value
+
+
+def _refused(model: type[M], value: Any) -> set[str]:
+    """The fields that this model does not take as they are."""
+    try:
+        check(model, value)
+    except errors.Invalid as refusal:
+        return {found["field"].partition(".")[0] for found in refusal.facts.get("fields", ())}
+    return set()
 
 
 def _validated(model: type[M], raw: bytes) -> M:

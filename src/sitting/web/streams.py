@@ -114,7 +114,7 @@ class Out:
         server = scope.get("extensions", {}).get("sitting.stream", {})
         self._abort: Callable[[], None] = server.get("abort", lambda: None)
         self._push: Callable[[bytes], bool] = server.get("push", lambda chunked: False)
-        self.started = False
+        self.started = self._begun = False
         self.wrote_at = time.monotonic()
 
     async def start(self, headers: Mapping[str, str]) -> None:
@@ -135,6 +135,10 @@ class Out:
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Raises Stalled."""
+        # Past the first block no layer between here and the connection has anything to add.
+        if self._begun and data and not last and self.push(b"%x\r\n%b\r\n" % (len(data), data)):
+            return
+        self._begun = True
         try:
             async with asyncio.timeout(self._stall):
                 await self._send({"type": "http.response.body", "body": data, "more_body": not last})
