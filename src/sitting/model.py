@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import StringIO
 from typing import Any
 
 from . import errors, tracing
@@ -30,6 +31,7 @@ from .scripted_model import GLANCE_SECONDS, MOCK, Gate, Step, example, words
 __all__ = ["Endpoint", "Gate", "Local", "Message", "Model", "Models", "Reply", "Scripted", "Step", "install"]
 
 _CHARACTERS_PER_TOKEN = 16  # more than any real answer has on average; an endpoint that ignores max_tokens is cut here
+_BYTES_PER_TOKEN = 3
 _LARGEST_COUNT = 2**53 - 1
 _PROMPTS_KEPT = 1000
 _SLOW_SECONDS = 0.1
@@ -47,7 +49,11 @@ def never() -> bool:
 
 def count_bytes(text: str) -> int:
     """Tokens a text may be, for a model whose tokenizer is not known."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // 3)
+    return -(-_bytes(text) // _BYTES_PER_TOKEN)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ class _Answer:
         self._model = model
         self._room = max_tokens * _CHARACTERS_PER_TOKEN
         self._on_text = on_text
-        self._pieces: list[str] = []
+        self._text = StringIO()
         self._half = ""  # the first half of a character whose second half comes with the next piece
         self._usage: list[int | None] = [None, None]
         self.finish: str | None = None
@@ -128,7 +134,7 @@ class _Answer:
         piece = joined[: self._room]
         self._room -= len(piece)
         if piece:
-            self._pieces.append(piece)
+            self._text.write(piece)
             self._on_text(piece)
 
     @property
@@ -139,7 +145,7 @@ class _Answer:
         if self._half:
             self._half = ""
             self._emit("\ufffd")
-        return Reply("".join(self._pieces), self._model, self._usage[0], self._usage[1], finish)
+        return Reply(self._text.getvalue(), self._model, self._usage[0], self._usage[1], finish)
 
 
 @dataclass(frozen=True)
@@ -300,16 +306,16 @@ class Scripted(Model):
 
     def _answer(self, asked: _Asked, patience: _Patience, answer: _Answer) -> str:
         step = self._step(asked.messages, asked.schema)
-        given = ""
+        room = asked.max_tokens * _BYTES_PER_TOKEN
         for place, piece in enumerate(step.pieces):
             self._before(place, step, patience)
-            if self.count(given + piece) > asked.max_tokens:
-                answer.add(self._usage(step, asked.messages, given))
+            room -= _bytes(piece)
+            if room < 0:
+                answer.add(self._usage(step, asked.messages, "".join(step.pieces[:place])))
                 return "length"
-            given += piece
             answer.add(Chunk(text=piece))
         self._before(len(step.pieces), step, patience, last=True)
-        answer.add(self._usage(step, asked.messages, given))
+        answer.add(self._usage(step, asked.messages, "".join(step.pieces)))
         return step.finish
 
     def close(self) -> None:

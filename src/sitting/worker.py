@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import structlog
@@ -57,8 +58,8 @@ class Room:
         self._engine = engine
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._stored = written
-        self._waiting = ""
+        self._text = StringIO()
+        self._stored = self._length = self._text.write(written)
         self._storing: Future[None] | None = None
         self._stored_at = -FLUSH_SECONDS
 
@@ -89,13 +90,13 @@ class Room:
     def write(self, text: str) -> None:
         """Text for people to watch."""
         with self._lock:
-            self._waiting += text
+            self._length += self._text.write(text)
         self.flush()
 
     def written(self) -> str:
         """The text so far, that of an earlier attempt included."""
         with self._lock:
-            return self._stored + self._waiting
+            return self._text.getvalue()
 
     def events(self, types: Collection[str] = ()) -> Sequence[Event]:
         """The journal of this session, oldest first."""
@@ -136,12 +137,13 @@ class Room:
         """Store what waits, unless a piece is being stored or was just now."""
         with self._lock:
             busy = self._storing is not None and not self._storing.done()
-            if busy or not self._waiting or self.ended or time.monotonic() - self._stored_at < self.pace:
+            rest = self._length > self._stored and not self.ended
+            if busy or not rest or time.monotonic() - self._stored_at < self.pace:
                 return
             self._stored_at = time.monotonic()
-            off, text = len(self._stored), self._waiting
-            self._stored, self._waiting = self._stored + text, ""
-            self._storing = self._engine.write_text(self.lease, off=off, text=text)
+            self._text.seek(self._stored)
+            self._storing = self._engine.write_text(self.lease, off=self._stored, text=self._text.read())
+            self._stored = self._length
         self._storing.add_done_callback(self._check)
 
     def _check(self, stored: Future[None]) -> None:

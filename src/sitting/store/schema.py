@@ -56,6 +56,7 @@ Index("sessions_by_subject", sessions.c.subject, sessions.c.kind)
 Index(
     "sessions_due",
     sessions.c.due_at,
+    sessions.c.id,  # so that the worker's look, each second and after each job, reads no session
     sqlite_where=sessions.c.due_at.is_not(None),
     postgresql_where=sessions.c.due_at.is_not(None),
 )

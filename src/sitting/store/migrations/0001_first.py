@@ -45,7 +45,7 @@ def _sessions() -> None:
     op.create_index("sessions_by_kind", "sessions", ["space", "kind", "created_at"])
     op.create_index("sessions_by_key", "sessions", ["kind", "key_scope", "key"], unique=True)
     op.create_index("sessions_by_subject", "sessions", ["subject", "kind"])
-    op.create_index("sessions_due", "sessions", ["due_at"], sqlite_where=DUE, postgresql_where=DUE)
+    op.create_index("sessions_due", "sessions", ["due_at", "id"], sqlite_where=DUE, postgresql_where=DUE)
     _table("items", _text("session", "collection", "id", "value"), key=("session", "collection", "id"))
     _table("grants", _text("session", "grantee", "role"), _text("expires_at", null=True), key=("session", "grantee"))
     op.create_index("grants_by_grantee", "grants", ["grantee"])
