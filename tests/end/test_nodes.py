@@ -282,8 +282,9 @@ def test_nothing_is_lost_while_nodes_workers_hints_and_the_database_die(
     watchers: list[Watcher] = []
 
     def opened(session: str) -> None:
-        watchers.append(Watcher(session, token, nodes, Random(session)))
-        watchers[-1].start()
+        watcher = Watcher(session, token, nodes, Random(session))
+        watchers.append(watcher)
+        watcher.start()
 
     writers = [Writer(n, token, nodes, Random(dice.random()), opened) for n in range(WRITERS)]
     for writer in writers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -110,6 +111,15 @@ def locale(request: Request) -> str:
     return min(wished)[2] if wished else terms.LOCALES[0]
 
 
+@lru_cache(maxsize=512)  # all who follow a turn are told the same
+def _tokens(turn: str, off: int, text: str) -> bytes:
+    made = []
+    for piece in _WORD.findall(text):
+        off += len(piece)
+        made.append(models.sse("token", {"content": piece}, f"{turn}.{off}"))
+    return "".join(made).encode("utf-8", "backslashreplace")
+
+
 class Written(stream.TurnFrames):
     """A turn's stream in the documented form.
 
@@ -123,11 +133,7 @@ class Written(stream.TurnFrames):
         return super().opening(turn, off) if self.resumed else f": turn={turn}\n\n".encode()
 
     def tokens(self, turn: str, off: int, text: str) -> bytes:
-        made = []
-        for piece in _WORD.findall(text):
-            off += len(piece)
-            made.append(models.sse("token", {"content": piece}, f"{turn}.{off}"))
-        return "".join(made).encode("utf-8", "backslashreplace")
+        return _tokens(turn, off, text)
 
     async def ended(self, turn: str, page: TextPage) -> bytes:
         actor = await owner(self.request)
