@@ -13,8 +13,8 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from typing import Any
 
 import structlog
@@ -58,8 +58,8 @@ class Room:
         self._engine = engine
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._text = StringIO()
-        self._stored = self._length = self._text.write(written)
+        self._stored, self._length = [written], len(written)
+        self._waiting: list[str] = []
         self._storing: Future[None] | None = None
         self._stored_at = -FLUSH_SECONDS
 
@@ -89,14 +89,15 @@ class Room:
 
     def write(self, text: str) -> None:
         """Text for people to watch."""
-        with self._lock:
-            self._length += self._text.write(text)
-        self.flush()
+        if text:
+            with self._lock:
+                self._waiting.append(text)
+            self.flush()
 
     def written(self) -> str:
         """The text so far, that of an earlier attempt included."""
         with self._lock:
-            return self._text.getvalue()
+            return "".join((*self._stored, *self._waiting))
 
     def events(self, types: Collection[str] = ()) -> Sequence[Event]:
         """The journal of this session, oldest first."""
@@ -137,14 +138,22 @@ class Room:
         """Store what waits, unless a piece is being stored or was just now."""
         with self._lock:
             busy = self._storing is not None and not self._storing.done()
-            rest = self._length > self._stored and not self.ended
-            if busy or not rest or time.monotonic() - self._stored_at < self.pace:
+            if busy or self.ended or not self._waiting or time.monotonic() - self._stored_at < self.pace:
                 return
             self._stored_at = time.monotonic()
-            self._text.seek(self._stored)
-            self._storing = self._engine.write_text(self.lease, off=self._stored, text=self._text.read())
-            self._stored = self._length
+            piece = "".join(self._waiting)
+            self._waiting.clear()
+            self._storing = self._engine.write_text(self.lease, off=self._length, text=piece)
+            self._stored.append(piece)
+            self._length += len(piece)
         self._storing.add_done_callback(self._check)
+
+    def settle(self) -> None:
+        """Wait until what is being stored is, or is not: behind the job's next attempt it would be refused."""
+        with self._lock:
+            storing = self._storing
+        if storing is not None:
+            wait_for([storing])
 
     def _check(self, stored: Future[None]) -> None:
         if stored.cancelled() or stored.exception() is not None:
@@ -327,6 +336,7 @@ class Worker:
         log.warning("a job failed", job=job.id, purpose=job.purpose, attempt=job.attempt, **_told(error))
         try:
             if job.attempt <= job.retries:
+                room.settle()
                 wait = BACKOFF_SECONDS[min(job.attempt, len(BACKOFF_SECONDS)) - 1]
                 at = self._engine.clock.now() + timedelta(seconds=wait)
                 self._engine.store.write(

@@ -111,7 +111,7 @@ def locale(request: Request) -> str:
     return min(wished)[2] if wished else terms.LOCALES[0]
 
 
-@lru_cache(maxsize=512)  # all who follow a turn are told the same
+@lru_cache(maxsize=64)  # all who follow a turn are told the same
 def _tokens(turn: str, off: int, text: str) -> bytes:
     made = []
     for piece in _WORD.findall(text):
