@@ -97,7 +97,11 @@ TABLES: Mapping[str, Rows] = {
     ),
     "Jobs": (
         ("Lease of a job", f"{time(worker.LEASE_SECONDS)}, renewed every {time(worker.RENEW_SECONDS)}", "taken over"),
-        ("Text of a turn is stored", f"every {worker.FLUSH_SECONDS * 1000:g} ms at most", "that much can be lost"),
+        (
+            "Text of a turn is stored",
+            f"every {worker.FLUSH_SECONDS * 1000:g} ms at most; {worker.PIECES_PER_SECOND:,} pieces a second in all",
+            "that much can be lost",
+        ),
         ("A lost wake-up of a worker costs", time(worker.POLL_SECONDS), ""),
         (
             "Waits between the tries of a failed job",

@@ -10,6 +10,7 @@ written pages equal to what this makes, so whoever changes the code runs it.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -112,8 +113,8 @@ def _shown(value: Any) -> str:
             return str(value).lower()
         case "" | None:
             return ""
-        case [] | {}:
-            return "[]" if value == [] else "{}"
+        case list() | dict():
+            return json.dumps(value, ensure_ascii=False)
         case _:
             return str(value)
 

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -144,12 +144,11 @@ class Access:
             limits[f"address:{address}"] = ATTEMPTS_BY_ADDRESS
         return self._passwords.run(lambda: self._sign_in(known, password, previous), limits)
 
-    def make_link(self, account: str, *, space: str = DEFAULT_SPACE, ttl_seconds: int = LINK_SECONDS) -> Future[str]:
+    def make_link(self, account: str, *, space: str = "", ttl_seconds: int = LINK_SECONDS) -> Future[str]:
         """The token of a link that signs a person in, once. Raises NotFound."""
 
         def make(tx: Tx) -> str:
-            self._member(tx, account, space)
-            return self._add_link(tx, account, space, ttl_seconds)
+            return self._add_link(tx, account, self._entered(tx, account, space), ttl_seconds)
 
         return self._store.write(make)
 
@@ -240,16 +239,16 @@ class Access:
 
         return self._store.read(find)
 
+    def names(self, accounts: Collection[str]) -> Future[Mapping[str, str]]:
+        """What the people among some actors are called, by id."""
+        return self._store.read(lambda tx: people.names(tx, accounts))
+
     def set_password(self, account: str, password: str) -> Future[None]:
         """A new password, set by who runs the place; ends the account's sign-ins. Raises NotFound, Invalid."""
 
         def change() -> None:
             hashed = self._passwords.hash(password)
-
-            def store(tx: Tx) -> None:
-                self._store_password(tx, self._account(tx, account), hashed)
-
-            self._store.write(store).result()
+            self._store.write(lambda tx: self._store_password(tx, self._account(tx, account), hashed)).result()
 
         return self._passwords.run(change)
 
@@ -279,12 +278,7 @@ class Access:
 
     def enable(self, account: str) -> Future[None]:
         """Let an account in again; its tokens are good again. Raises NotFound."""
-
-        def change(tx: Tx) -> None:
-            self._account(tx, account)
-            people.set_disabled(tx, account, None)
-
-        return self._store.write(change)
+        return self._store.write(lambda tx: people.set_disabled(tx, self._account(tx, account).id, None))
 
     # API tokens
 
@@ -293,7 +287,7 @@ class Access:
         account: str,
         name: str,
         *,
-        space: str = DEFAULT_SPACE,
+        space: str = "",
         scopes: Iterable[str] = ("*",),
         expires_at: datetime | None = None,
     ) -> Future[tuple[str, str]]:
@@ -305,7 +299,7 @@ class Access:
 
         def create(tx: Tx) -> tuple[str, str]:
             now = self._clock.now()
-            self._member(tx, account, space)
+            where = self._entered(tx, account, space)
             if not wanted or not wanted <= frozenset(SCOPES):
                 raise errors.Invalid.field("scopes", f"One of: {', '.join(SCOPES)}.")
             if expires_at is not None and expires_at <= now:
@@ -318,7 +312,7 @@ class Access:
                 _digest(secret),
                 id=id,
                 account=account,
-                space=space,
+                space=where,
                 name=_name(name),
                 scopes=wanted,
                 now=now,
@@ -433,10 +427,13 @@ class Access:
             raise errors.NotFound("Account not found")
         return found
 
-    def _member(self, tx: Tx, account: str, space: str) -> None:
-        """Only to who may come in can a proof be given. Raises NotFound."""
-        if self._account(tx, account).disabled or not people.is_member(tx, space, account):
+    def _entered(self, tx: Tx, account: str, space: str) -> str:
+        """The space a proof is for: the one named, else the default one, else the account's own. Raises NotFound."""
+        spaces = (space,) if space else (DEFAULT_SPACE, people.home(tx, account) or "")
+        found = next((each for each in spaces if people.is_member(tx, each, account)), None)
+        if found is None or self._account(tx, account).disabled:
             raise errors.NotFound("Account not found")
+        return found
 
 
 def _is_new(tx: Tx) -> bool:

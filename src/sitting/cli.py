@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
@@ -185,19 +185,15 @@ def show(id: Id, data: Data = None, database: Database = None, as_json: Json = F
 @app.command("open")
 def open_session(
     kind: Annotated[str, typer.Argument(help="A kind, as `sitting kinds` names it.")],
-    values: Annotated[
-        list[str] | None, typer.Argument(help="name=value pairs; a value that is JSON is read as JSON.")
-    ] = None,
+    values: Annotated[list[str] | None, typer.Argument(help="name=value pairs; a value is JSON, or text.")] = None,
     input: Annotated[str, typer.Option("--input", help="The whole input as JSON, or - for standard input.")] = "",
     data: Data = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Open a session."""
-    from .core import strict
-
     with opened(data, database) as installation:
-        command = strict.check(installation.engine.kind(kind).commands["create"], _input(input, values))
+        command = _command(installation.engine.kind(kind).commands["create"], input, values)
         done = installation.engine.open(kind, command, installation.access.local()).result()
         show_json({"id": done.session.id, "as_of": done.session.position}) if as_json else print(done.session.id)
 
@@ -206,9 +202,7 @@ def open_session(
 def do(
     id: Id,
     verb: Annotated[str, typer.Argument(help="A command of the session's kind.")],
-    values: Annotated[
-        list[str] | None, typer.Argument(help="name=value pairs; a value that is JSON is read as JSON.")
-    ] = None,
+    values: Annotated[list[str] | None, typer.Argument(help="name=value pairs; a value is JSON, or text.")] = None,
     input: Annotated[str, typer.Option("--input", help="The whole input as JSON, or - for standard input.")] = "",
     expect: Annotated[int | None, typer.Option(help="Only if the session still is at this position.")] = None,
     data: Data = None,
@@ -216,14 +210,12 @@ def do(
     as_json: Json = False,
 ) -> None:
     """Carry out a command in a session."""
-    from .core import strict
-
     with opened(data, database) as installation:
         engine, actor = installation.engine, installation.access.local()
         kind = engine.kinds[engine.view(id, actor).result().session.kind]
         if verb not in kind.commands:
             raise errors.NotFound(f"There is no command '{verb}' here. There are: {', '.join(kind.commands)}.")
-        done = engine.do(id, strict.check(kind.commands[verb], _input(input, values)), actor, expect=expect).result()
+        done = engine.do(id, _command(kind.commands[verb], input, values), actor, expect=expect).result()
         if as_json:
             show_json(
                 {"as_of": done.session.position, "state": done.session.state, "events": [e.type for e in done.events]}
@@ -248,7 +240,8 @@ def follow(id: Id, after: int = 0, data: Data = None, database: Database = None)
                 if told is not None:
                     print(json.dumps(told, ensure_ascii=False), flush=True)
             if not page.events:
-                if page.closed:
+                kind = installation.engine.kind(page.session.kind)
+                if page.closed or page.session.state in kind.lifecycle.final:
                     return
                 pause.wait(0.5)
 
@@ -451,25 +444,12 @@ def _print_link(installation: Any, id: str) -> None:
     print(f"Sign in once with: {installation.settings.base_url or 'http://HOST:PORT'}/sign-in/link/{link}")
 
 
-def _input(text: str, pairs: list[str] | None) -> Any:
+def _command(model: Any, text: str, pairs: list[str] | None) -> Any:
     from .core import strict
 
     if text:
-        return strict.loads(sys.stdin.buffer.read() if text == "-" else text.encode())
-    found: dict[str, Any] = {}
-    for pair in pairs or ():
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise errors.Invalid(f"Write name=value, not {name!r}.")
-        found[name] = _value(value, strict.loads)
-    return found
-
-
-def _value(text: str, loads: Callable[[bytes], Any]) -> Any:
-    try:
-        return loads(text.encode())
-    except errors.Malformed:
-        return text
+        return strict.read(model, sys.stdin.buffer.read() if text == "-" else text.encode())
+    return strict.pairs(model, pairs or ())
 
 
 def _bytes(file: Path) -> bytes:

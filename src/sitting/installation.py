@@ -30,6 +30,7 @@ class App:
     `routes` names a module with `router` (a FastAPI router), `templates` a folder beside that module, `demo` a
     function that plays the application. `home` is where its pages start, `create` where its form is, and `pages` where
     a session of a kind has its own page: kind -> an address with `{id}` in it. Kinds without one have the generic page.
+    `join` is where somebody comes in who has a code and no account.
     """
 
     name: str
@@ -40,6 +41,7 @@ class App:
     templates: str = ""
     home: str = ""
     create: str = ""
+    join: str = ""
     demo: str = ""
     pages: Mapping[str, str] = field(default_factory=dict)
 

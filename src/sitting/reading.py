@@ -16,7 +16,7 @@ from .core.actor import Actor
 from .core.event import Event
 from .core.kind import Final, Kind
 from .core.session import ID, Session
-from .store import jobs, journal, sessions, texts
+from .store import jobs, journal, people, sessions, texts
 from .store.sessions import Held
 from .store.transaction import Tx
 
@@ -207,6 +207,10 @@ class Facts:
         """What a counter stands at."""
         return sessions.count(self._tx, account)
 
+    def has_member(self, account: str) -> bool:
+        """Whether an account belongs to the session's space."""
+        return people.is_member(self._tx, self.session.space, account)
+
 
 def seen(kind: Kind, held: Held, actor: Actor, role: str, now: datetime) -> Seen:
     """The session as this actor sees it now."""
@@ -311,16 +315,19 @@ def refolded(tx: Tx, kind: Kind, session: Session, *, upto: int = journal.LAST) 
     return blank
 
 
-def wanted(kind: Kind, actor: Actor, where: Where, now: datetime) -> sessions.Wanted:
+def wanted(kinds: Mapping[str, Kind], kind: Kind, actor: Actor, where: Where, now: datetime) -> sessions.Wanted:
     """The question to the store for a list. Raises Invalid."""
-    standing = any(role in actor.roles for role in kind.standing) or actor.is_system
+    standing = (
+        [] if where.mine else [name for name, other in kinds.items() if not actor.roles.isdisjoint(other.standing)]
+    )
     return sessions.Wanted(
         kind=kind.name,
         space=actor.space,
         grantee=actor.id,
         now=now,
-        everything=standing and not where.mine,
+        everything=kind.name in standing or (actor.is_system and not where.mine),
         inherited=kind.inherits,
+        standing=tuple(standing),
         state=strict.text(where.state, "state"),
         q=strict.text(where.q, "q"),
         subject=strict.text(where.subject, "subject"),

@@ -27,7 +27,7 @@ from .store.sessions import Held
 from .store.transaction import Tx
 
 REPEAT_HOURS = 24
-_MAX_FIRED = 1000
+_MAX_FIRED = 1000  # at one instant of a session
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,18 @@ class Writing:
         self.on_erased: Callable[[], None] = lambda: None
 
     def fire(self, tx: Tx, kind: Kind, held: Held) -> Held:
+        """Let the clock's commands happen, however many. Raises Misuse when they keep falling due at one instant."""
         now = milliseconds(self.clock.now())
-        for _ in range(_MAX_FIRED):
-            due = kind.due(held.session)
-            if due is None or due.at > now:
-                return held
-            move = kind.lifecycle.move(held.session.state, due.command.verb)
+        since, fired = None, 0
+        while (due := kind.due(held.session)) is not None and due.at <= now:
             at = milliseconds(max(due.at, held.session.updated_at or due.at))
+            since, fired = at, fired + 1 if at == since else 1
+            if fired > _MAX_FIRED:
+                raise errors.Misuse(f"Kind {kind.name}: the clock's commands do not come to an end.")
+            move = kind.lifecycle.move(held.session.state, due.command.verb)
             self.decide(tx, kind, held, due.command, CLOCK, SYSTEM, move, at, entropy.fresh(32), None)
             held = self.holding.get(tx, held.session.id)
-        raise errors.Misuse(f"Kind {kind.name}: the clock's commands do not come to an end.")
+        return held
 
     def decide(
         self,

@@ -115,6 +115,27 @@ def test_what_others_do_appears_without_a_reload(page: Page, server: Served, ada
     assert page.evaluate("window.kept") is True, "the page was never loaded again"
 
 
+def test_what_is_not_told_leaves_a_line_that_counts(page: Page, server: Served, ada: Actor) -> None:
+    id = new_notebook(server, ada)
+    engine, bob = server.installation.engine, server.person("Bob").actor
+    engine.do(id, toy.Invite(actor=bob.id), ada).result()
+    come_in(page, server, bob)
+    page.goto(f"{server.url}/sessions/{id}")
+    expect(page.locator("#follow-status")).to_have_text(re.compile("Live"), timeout=SECONDS)
+    expect(page.locator("#timeline > li")).to_have_count(2)
+    for _ in range(2):
+        engine.do(id, toy.Note(text="for me", private=True), ada).result()
+    engine.do(id, toy.Note(text="for all"), ada).result()
+    lines = page.locator("#timeline > li")
+    expect(lines).to_have_count(3, timeout=SECONDS)
+    expect(lines.nth(0)).to_contain_text("Noted")
+    expect(lines.nth(1)).to_have_text("3 entries are not shown to you.")
+    live = lines.all_inner_texts()
+    page.reload()
+    expect(lines).to_have_count(3)
+    assert [text.split() for text in lines.all_inner_texts()] == [text.split() for text in live]
+
+
 def test_a_refused_form_shows_its_errors_and_keeps_the_text(page: Page, server: Served, ada: Actor) -> None:
     id = new_notebook(server, ada)
     come_in(page, server, ada)

@@ -325,6 +325,16 @@ def test_a_link_expires(access: Access, ada: str, clock: ManualClock) -> None:
     refused(access.use_link("a" * 32))
 
 
+def test_who_is_at_home_elsewhere_comes_in_there(access: Access) -> None:
+    other = access.create_space("Other", id="other").result()
+    eve = access.create_account("Eve", space=other).result()
+    cookie = access.use_link(access.make_link(eve).result()).result()
+    assert access.by_cookie(cookie).result().actor.space == other
+    assert access.by_token(access.create_token(eve, "x").result()[0]).result().space == other
+    access.set_roles(eve, (), space=other).result()
+    refused(access.make_link(eve), errors.NotFound)
+
+
 def test_a_link_is_made_only_for_who_may_come_in(access: Access, ada: str) -> None:
     other = access.create_space("Other").result()
     refused(access.make_link(ada, space=other), errors.NotFound)
@@ -341,6 +351,7 @@ def test_an_account_is_found_by_its_address_and_its_id(access: Access, ada: str)
     assert ada.startswith("user:") and len(ada) == len("user:") + 26
     assert access.find_account("ADA@example.com").result() == ada == access.find_account(ada).result()
     refused(access.find_account("nobody@example.com"), errors.NotFound)
+    assert access.names([ada, "guest:1", "user:nobody"]).result() == {ada: "Ada"}
 
 
 def test_an_address_belongs_to_one_account(access: Access, ada: str) -> None:

@@ -16,7 +16,7 @@ from sitting.bundle import verify
 from sitting.core.actor import Actor
 from sitting.core.kind import Command
 from sitting.engine import Done, Once, Where
-from sitting.store import Store, sessions
+from sitting.store import Store, people, sessions
 from sitting.writing import REPEAT_HOURS
 from tests.support import workshop
 from tests.support.clock import START
@@ -292,6 +292,13 @@ def test_what_is_due_happens_before_a_command_and_at_its_own_instant(run: Bench)
     assert sound(run, session)
 
 
+def test_a_session_nobody_asked_for_in_a_long_time_catches_up(run: Bench) -> None:
+    session = run.workshop(beats=True)
+    run.clock.advance(1100 * 60)
+    assert run(run.engine.do(session, Say(text="x"), ADA)).session.data["beats"] == 1100
+    assert sound(run, session)
+
+
 @pytest.mark.parametrize("how", ["view", "events", "history", "journal", "list", "fire", "erase", "at"])
 def test_what_is_due_happens_before_any_look(run: Bench, how: str) -> None:
     session = run.workshop(closes_in=60)
@@ -369,6 +376,8 @@ def test_a_clock_without_end_is_the_kinds_mistake(run: Bench) -> None:
 def test_facts_are_read_in_the_transaction_of_the_command(run: Bench) -> None:
     session, other = run.workshop(), run.workshop(key="knots")
     foreign = run.workshop(EVE, key="foreign")
+    run(run.store.write(lambda tx: people.set_roles(tx, ADA.space, ADA.id, ADA.roles)))
+    run(run.store.write(lambda tx: people.set_roles(tx, EVE.space, EVE.id, EVE.roles)))
     for word in range(25):
         run.say(session, f"{word}")
     run(run.engine.do(session, workshop.Draft(prompt="p"), ADA))
@@ -381,6 +390,7 @@ def test_facts_are_read_in_the_transaction_of_the_command(run: Bench) -> None:
     assert looked["below"] == [2, 1]
     assert looked["mine"] == sorted([session, other]) and looked["held"] == []
     assert (looked["words"], looked["nothing"]) == (25, 0)
+    assert looked["members"] == ["user:ada"], "those of this space alone"
     assert datetime.fromisoformat(looked["now"]) == START
     run(run.engine.do(session, workshop.Stop(), ADA))
     for wrong in (foreign, "no such id", "", "\x00"):

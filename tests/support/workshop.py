@@ -414,6 +414,7 @@ def look(reader: Reader, command: Command) -> Mapping[str, Any]:
         "held": [session.id for session in reader.mine("workshop", state="held")],
         "words": reader.counted(f"words:{reader.session.space}"),
         "nothing": reader.counted("nothing"),
+        "members": [id for id in ("user:ada", "user:eve", "user:nobody") if reader.has_member(id)],
         "now": reader.now.isoformat(),
     }
 

@@ -29,7 +29,7 @@ class Parsed:
 def parse(raw: bytes) -> Parsed:
     """The algorithm of the HTML standard, section 9.2.6."""
     made, data, event, id = Parsed(), "", "", ""
-    text = raw.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = raw.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     for line in text.split("\n")[:-1]:
         if line == "":
             made.last_id = id
@@ -69,6 +69,18 @@ def test_no_text_injects_an_event_or_a_field(one: str, two: str) -> None:
         ("token", {"text": two}),
     ]
     assert parsed.last_id == "1.7"
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=3))
+def test_a_stream_cut_anywhere_dispatches_whole_events_only(texts: list[str]) -> None:
+    events = [(seq, {"seq": seq, "text": text}) for seq, text in enumerate(texts, 1)]
+    body = frames.opening("1.0", "x") + frames.encoded(1, events)
+    whole = parse(body).events
+    assert [json.loads(data)["text"] for _, data, _ in whole] == texts
+    for cut in range(len(body)):
+        read = parse(body[:cut])
+        assert read.events == whole[: len(read.events)]
+        assert read.last_id in ("", "1.0") or read.last_id == read.events[-1][2]
 
 
 def test_a_lone_surrogate_in_an_old_value_leaves_as_its_escape() -> None:

@@ -57,6 +57,12 @@ def test_a_wrong_state_is_refused_in_a_sentence(state: str, verb: str, sentence:
     assert refused.value.facts["allowed"] == [move.verb for move in _lifecycle().open(state)]
 
 
+def test_a_refusal_offers_nothing_that_only_the_system_may() -> None:
+    with pytest.raises(errors.WrongState) as refused:
+        toy.LIFECYCLE.move("paused", "note")
+    assert refused.value.facts["allowed"] == ["stop", "resume", "end", "invite", "share", "forget", "erase"]
+
+
 def test_the_opening_and_the_refusal_are_the_kinds_own() -> None:
     with pytest.raises(errors.WrongState, match=r"^Cannot reopen the workshop\. Session is in 'open' state\.$"):
         workshop.LIFECYCLE.move("open", "reopen")
@@ -100,4 +106,4 @@ def test_every_pair_of_state_and_verb_is_a_move_or_a_refusal(data: st.DataObject
     else:
         with pytest.raises(errors.Conflict) as refused:
             lifecycle.move(state, verb)
-        assert refused.value.facts["allowed"] == list(offered)
+        assert refused.value.facts["allowed"] == [verb for verb in offered if offered[verb].roles != ("system",)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +96,10 @@ class Reader:
 
 @contextmanager
 def follow(person: Person, path: str, *, after: str = "", last: str = "", **headers: str) -> Iterator[Reader]:
-    """Open a stream."""
+    """Open a stream; the path may have a query of its own."""
     asked = {**SSE, **({"Last-Event-ID": last} if last else {}), **headers}
-    query = {"after": after} if after else {}
-    with person.client() as client, client.stream("GET", path, headers=asked, params=query) as response:
+    address = httpx.URL(path).copy_merge_params({"after": after} if after else {})
+    with person.client() as client, client.stream("GET", address, headers=asked) as response:
         yield Reader(response, response.iter_lines())
 
 
@@ -162,6 +163,17 @@ def test_now_means_from_here_on(ada: Person, client: httpx.Client) -> None:
         frame = reader.frame()
         assert frame is not None
         assert (frame.id, frame.data["data"]["text"]) == ("1.3", "later")
+
+
+def test_who_is_cut_off_right_after_the_first_block_misses_nothing(ada: Person, client: httpx.Client) -> None:
+    session = make(client)
+    with follow(ada, f"{session}/events", after="now") as reader:
+        first = reader.frame()
+    assert first is not None
+    note(client, session)
+    note(client, session)
+    with follow(ada, f"{session}/events", after="now", last=first.id) as reader:
+        assert reader.seqs(2) == [2, 3]
 
 
 @pytest.mark.parametrize(("cursor", "reason"), [("1.99", "ahead"), ("7.1", "epoch"), ("7.99", "epoch")])
@@ -232,6 +244,7 @@ def test_strangers_and_the_unproved(server: Served, ada: Person, client: httpx.C
     assert {**foreign.json(), "request_id": ""} == {**unknown.json(), "request_id": ""}
     assert httpx.get(f"{server.url}{session}/events", headers=SSE).status_code == 401
     assert client.get(f"{session}/events", headers={"Accept": "image/png"}).status_code == 406
+    assert client.get(f"{session}/events", headers={"Accept": ""}).status_code == 200
 
 
 def test_taking_a_role_away_ends_the_stream(server: Served, ada: Person, client: httpx.Client) -> None:
@@ -353,6 +366,19 @@ def test_a_quiet_stream_is_kept_warm_and_renewed(quick: Served) -> None:
     assert len(beats) >= 5
     assert frames[-1].event == "bye"
     assert frames[-1].data["reason"] == "rotation"
+
+
+def test_a_stream_ends_when_its_proof_expires(quick: Served) -> None:
+    access = quick.installation.access
+    account = access.create_account("Brief").result()
+    until = quick.installation.clock.now() + timedelta(seconds=1)
+    token, id = access.create_token(account, "brief", expires_at=until).result()
+    person = Person(access.by_token(token).result(), token, id, quick.url)
+    with person.client() as client:
+        session = make(client)
+    with follow(person, f"{session}/events") as reader:
+        assert reader.until("bye").data["reason"] == "access"
+        assert quick.installation.clock.now() >= until
 
 
 def test_a_heartbeat_that_scripts_can_hear(quick: Served) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -72,6 +73,46 @@ def test_a_turn_is_followed_and_resumed_while_it_is_written(ada: Person, client:
         assert (done.id, done.data) == (f"{turn}.end", {"turn": turn, "status": "completed", "seq": 3})
         assert reader.frame() is None
     assert client.get(f"{session}/turns/{turn}").json()["text"] == "žlutý 🐎 end"
+
+
+def test_who_asks_for_the_head_of_a_turn_does_not_wait_for_its_end(ada: Person, client: httpx.Client) -> None:
+    session = make(client)
+    turn = ask(client, session)
+    head = client.head(f"{session}/turns/{turn}/stream")
+    assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert head.headers["cache-control"] == "no-store, no-transform"
+    assert client.head(f"{session}/turns/none/stream").status_code == 404
+    PIECES.put(None)
+    with follow(ada, f"{session}/turns/{turn}/stream") as reader:
+        assert reader.until("done").data["status"] == "completed"
+
+
+def test_done_means_that_the_last_event_can_be_read(ada: Person, client: httpx.Client) -> None:
+    session = make(client)
+    turn = ask(client, session)
+    with follow(ada, f"{session}/turns/{turn}/stream") as reader:
+        PIECES.put("whole")
+        PIECES.put(None)
+        seq = reader.until("done").data["seq"]
+        last = client.get(f"{session}/events", params={"after": f"1.{seq - 1}"}).json()["events"]
+    assert [(event["seq"], event["data"]["text"]) for event in last] == [(seq, "whole")]
+
+
+def test_a_stop_and_an_end_at_once_leave_one_end_that_all_see(ada: Person, client: httpx.Client) -> None:
+    session = make(client)
+    turn = ask(client, session)
+    with ExitStack() as tabs:
+        readers = [tabs.enter_context(follow(ada, f"{session}/turns/{turn}/stream")) for _ in range(3)]
+        PIECES.put("part")
+        for reader in readers:
+            text_until(reader, 4)
+        PIECES.put(None)
+        stopped = client.post(f"{session}/commands/stop", json={}).status_code
+        ends = [reader.until("done").data for reader in readers]
+    assert stopped in (200, 409)
+    assert ends == [{"turn": turn, "status": "cancelled" if stopped == 200 else "completed", "seq": 3}] * 3
+    types = [event["type"] for event in client.get(f"{session}/events").json()["events"]]
+    assert types == ["created", "asked", "answered"]
 
 
 def test_the_session_stream_carries_tokens_without_ids(ada: Person, client: httpx.Client) -> None:

@@ -101,10 +101,11 @@ def test_home_shows_what_runs_and_what_waits_for_me(visitor: Visitor) -> None:
     assert "Nothing is running" in visitor.page("/")
     at = open_toy(visitor, name="First")
     page = shown(visitor.page("/"))
-    assert "Waiting for you 1 First Write the first note." in page and "Running now 1 First" in page
-    assert "Nothing is running" not in page
+    assert "Waiting for you 1 First Write the first note." in page and "Nothing else is running" in page
+    assert page.count("First ") == 1
     visitor.send(f"{at}/do/note", {"text": "one"}, seen=at)
-    assert "Waiting for you" not in visitor.page("/")
+    page = shown(visitor.page("/"))
+    assert "Waiting for you" not in page and "Running now 1 First" in page
     visitor.send(f"{at}/do/end", {}, seen=at)
     assert "Nothing is running" in visitor.page("/")
 
@@ -137,7 +138,8 @@ def test_a_list_can_be_searched_filtered_and_paged(visitor: Visitor) -> None:
     "query", ["limit=0", "limit=1000", "offset=-1", "state=flying", "q=" + "x" * 201, "limit=1&limit=2"]
 )
 def test_a_list_refuses_what_is_out_of_bounds(visitor: Visitor, query: str) -> None:
-    visitor.page(f"/kinds/toy?{query}", status=422)
+    page = shown(visitor.page(f"/kinds/toy?{query}", status=422))
+    assert f"Invalid input {query.partition('=')[0]} : must " in page and "of ," not in page
 
 
 def test_there_is_no_list_of_an_unknown_kind(visitor: Visitor) -> None:
@@ -272,6 +274,7 @@ def test_a_reader_sees_what_readers_see(visitor: Visitor) -> None:
     visitor.send(f"{at}/do/note", {"text": "for everybody"}, seen=at)
     visitor.send(f"{at}/do/note", {"text": "for nobody else", "private": "true"}, seen=at)
     visitor.send(f"{at}/do/invite", {"actor": grace, "role": "reader"}, seen=at)
+    assert "You Owner Grace Reader" in shown(visitor.page(at))
     visitor.sign_in(grace)
     page = visitor.page(at)
     assert "for everybody" in page and "for nobody else" not in page

@@ -241,6 +241,11 @@ def test_signing_out_everywhere_ends_the_others_too(visitor: Visitor) -> None:
 # The account
 
 
+def test_the_account_page_says_the_id_that_others_are_asked_for(visitor: Visitor) -> None:
+    visitor.sign_in(_ada(visitor))
+    assert f'value="{_ada(visitor)}" readonly' in visitor.page("/account")
+
+
 def test_a_token_is_made_shown_once_and_revoked(visitor: Visitor) -> None:
     visitor.sign_in(_ada(visitor))
     fields = {"name": "laptop", "scope": "*", "expires_in_days": "30"}

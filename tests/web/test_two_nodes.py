@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from sitting.core.kind import Workroom
@@ -82,6 +83,23 @@ def test_what_is_written_on_one_node_is_heard_on_the_other(pair: Pair) -> None:
             assert (far.seqs(1), near.seqs(1)) == ([2], [2])
             there.post(f"{session}/commands/resume", json={})
             assert (far.seqs(1), near.seqs(1)) == ([3], [3])
+
+
+def test_a_session_that_is_held_up_holds_up_no_other(pair: Pair, postgres_database: str) -> None:
+    with pair.first.client() as here, pair.second.client() as there, psycopg.connect(postgres_database) as stuck:
+        held, free = make(here), make(here)
+        stuck.execute("SELECT 1 FROM sessions WHERE id = %s FOR UPDATE", [held.rpartition("/")[2]])
+        waiting = threading.Thread(target=lambda: here.post(f"{held}/commands/pause", json={}))
+        with follow(pair.second, f"{held}/events") as behind, follow(pair.second, f"{free}/events") as beside:
+            waiting.start()
+            assert (behind.seqs(1), beside.seqs(1)) == ([1], [1])
+            for verb, seq in (("pause", 2), ("resume", 3), ("pause", 4)):
+                assert there.post(f"{free}/commands/{verb}", json={}).status_code == 200
+                assert beside.seqs(1) == [seq]
+            assert waiting.is_alive()
+            stuck.rollback()
+            assert behind.seqs(1) == [2]
+        waiting.join(SECONDS)
 
 
 def test_a_turn_asked_for_here_and_worked_there_is_read_and_resumed_anywhere(pair: Pair) -> None:

@@ -145,6 +145,9 @@ class Reader(Protocol):
     def counted(self, account: str) -> int:
         """What a counter that is charged stands at."""
 
+    def has_member(self, account: str) -> bool:
+        """Whether an account belongs to the session's space."""
+
 
 class Workroom(Protocol):
     """What a running job has. Nothing here is inside a transaction."""

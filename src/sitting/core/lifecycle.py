@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from .. import errors
+from .actor import SYSTEM
 
 CREATE = "create"
 ERASE = "erase"
@@ -84,7 +85,8 @@ class Lifecycle:
         if verb not in self._verbs:
             raise errors.NotFound(f"There is no command '{verb}' here.")
         refusal = self._refuse(state, self._verbs[verb])
-        refusal.facts.setdefault("allowed", [move.verb for move in self.open(state)])
+        possible = [move.verb for move in self.open(state) if move.roles != (SYSTEM,)]
+        refusal.facts.setdefault("allowed", possible)
         raise refusal
 
     def open(self, state: str, role: str | None = None) -> tuple[Move, ...]:

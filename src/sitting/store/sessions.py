@@ -273,6 +273,8 @@ def heads(tx: Tx, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
 class Wanted:
     """Which sessions a list shows. `everything` skips the question whether `grantee` has a grant.
 
+    Where a role is `inherited`, a session is also shown for a grant in what it is about, or because that is of a kind
+    that `grantee` has a standing in.
     `having` are elements (collection, id) that a session must all have; `since` and `until` bound its creation.
     """
 
@@ -282,6 +284,7 @@ class Wanted:
     now: datetime
     everything: bool
     inherited: bool
+    standing: tuple[str, ...] = ()
     state: str = ""
     q: str = ""
     subject: str = ""
@@ -302,7 +305,12 @@ def listed(tx: Tx, wanted: Wanted) -> tuple[list[str], int]:
         )
         allowed = [sessions.c.id.in_(mine)]
         if wanted.inherited:
+            subjects = sessions.alias()
+            stood_in = and_(subjects.c.space == wanted.space, subjects.c.kind.in_(wanted.standing))
             allowed.append(sessions.c.subject.in_(mine))
+            allowed.append(
+                sessions.c.subject.in_(select(subjects.c.id).where(stood_in, subjects.c.erased_at.is_(None)))
+            )
         conditions.append(or_(*allowed))
     if wanted.state:
         conditions.append(sessions.c.state == wanted.state)

@@ -93,7 +93,7 @@ async def index(request: Request) -> Response:
             "kinds": "/v1/kinds",
             "sessions": "/v1/sessions{?kind,state,q,limit,offset}",
             "session": "/v1/sessions/{id}",
-            "events": "/v1/sessions/{id}/events",
+            "events": "/v1/sessions/{id}/events{?after,limit,wait,types}",
             "openapi": "/openapi.json",
         }
     )

@@ -326,7 +326,7 @@ def choice(request: Request, name: str, default: str, among: Collection[str]) ->
     if value is None:
         return default
     if value not in among:
-        raise errors.Invalid.field(name, f"must be one of {', '.join(sorted(among))}")
+        raise errors.Invalid.field(name, f"must be one of {', '.join(sorted(filter(None, among)))}")
     return value
 
 

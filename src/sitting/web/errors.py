@@ -128,6 +128,7 @@ def rendered(request: Request, problem: Problem) -> Response:
         detail=problem.detail,
         code=problem.code,
         reference=problem.request_id,
+        fields=problem.facts.get("fields"),
         what_next=[*what_next, ("/", "Home")],
         retry_after=problem.facts.get("retry_after"),
     )

@@ -10,18 +10,21 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 
 from .. import errors
+from ..core.event import TYPE
 from ..engine import Page
+from . import deps
 from .answer import dumps
 
 PROTOCOL = 1
 HEARTBEAT = b":\n\n"
 END = "end"
+TYPES = 32
 _BREAKS = re.compile(r"[\r\n\0]")
 # JSON leaves these as they are, and many readers of lines take them for the end of one.
 _SEPARATORS = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "\x85\u2028\u2029")
@@ -129,6 +132,23 @@ def encoded(epoch: int, events: Sequence[tuple[int, Mapping[str, Any] | None]]) 
             continue
         frames.append(journal_frame(f"{epoch}.{seq}", told))
     return b"".join(frames)
+
+
+def wanted(request: Request) -> frozenset[str]:
+    """The types of event that `types` names, with commas between; empty without it: all of them. Raises Invalid."""
+    text = deps.text(request, "types", limit=TYPES * 65)
+    types = frozenset(text.split(",")) if "types" in request.query_params else frozenset()
+    if len(types) > TYPES or not all(TYPE.fullmatch(type) for type in types):
+        raise errors.Invalid.field("types", f"must be 1 to {TYPES} names of types of event, with commas between")
+    return types
+
+
+def only(page: Page, types: frozenset[str]) -> Page:
+    """The page for a reader who wants events of some types: of the others only the position moves."""
+    if not types:
+        return page
+    events = ((seq, told if told is not None and told.get("type") in types else None) for seq, told in page.events)
+    return replace(page, events=tuple(events))
 
 
 def cursor(request: Request) -> str:

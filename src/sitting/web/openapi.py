@@ -38,6 +38,7 @@ _ALWAYS = (400, 408, 413, 429, 503)
 _POSITION = r"^[1-9][0-9]{0,15}\.(0|[1-9][0-9]{0,15})$"
 _TURN_CURSOR = r"^(0|[A-Za-z0-9_-]{1,64}\.(end|0|[1-9][0-9]{0,15}))$"
 _CURSOR = r"^(0|now|[1-9][0-9]{0,15}\.(0|[1-9][0-9]{0,15}))$"
+_TYPES = r"^[A-Za-z][A-Za-z0-9_]{0,63}(,[A-Za-z][A-Za-z0-9_]{0,63}){0,31}$"
 
 
 def document(kinds: Mapping[str, Kind], routes: Sequence[BaseRoute], *, version: str) -> Json:
@@ -359,6 +360,7 @@ _FOLLOW = (
     _query("after", {"type": "string", "pattern": _CURSOR}),
     _query("limit", _range(1, 500, 100)),
     _query("wait", _range(0, 30, 0)),
+    _query("types", {"type": "string", "pattern": _TYPES}),
     _header("Last-Event-ID", {"type": "string", "pattern": _or_empty(_CURSOR)}),
     _header("If-None-Match"),
 )

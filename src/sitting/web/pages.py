@@ -34,7 +34,7 @@ _HIDDEN = frozenset({"secret", "model_key"})
 
 @router.get("/")
 async def home(request: Request, who: Who) -> Response:
-    """What runs and what waits for the one who looks, among the newest of each kind."""
+    """What waits for the one who looks, and what else runs, among the newest of each kind."""
     installation = deps.installation(request)
     found = [
         seen
@@ -47,7 +47,9 @@ async def home(request: Request, who: Who) -> Response:
         request,
         "home.html",
         needs_me=[card for _, card in shown if card["needs"]],
-        running=[{**card, "needs": None} for seen, card in shown if _runs(installation.kinds[seen.session.kind], seen)],
+        running=[
+            card for seen, card in shown if not card["needs"] and _runs(installation.kinds[seen.session.kind], seen)
+        ],
         kinds=[entry for app in installation.apps for entry in _entries(app)],
     )
 

@@ -22,15 +22,17 @@ async def events(request: Request, session: str, who: Who) -> Response:
     """`{"events", "next", "head", "up_to_date", "closed"}`, with ETag; 410 when the position is of another history."""
     limit = deps.integer(request, "limit", 100, low=1, high=500)
     wait = deps.integer(request, "wait", 0, low=0, high=30)
+    types = frames.wanted(request)
     cursor = frames.journal_cursor(request)
     actor = await who(request)
     installation = request.app.state.installation
     after = await _start(installation.engine, session, actor, cursor)
     try:
         if wait and request.method == "GET":
-            page = await _awaited(request, session, who, after, limit, wait)
+            page = await _awaited(request, session, who, after, limit, wait, types)
         else:
             page = await deps.settle(installation.engine.events(session, actor, after=after, limit=limit))
+            page = frames.only(page, types)
     except errors.Gone as gone:
         raise _gone(session, gone.facts) from None
     head = Position(page.session.epoch, page.session.seq)
@@ -45,7 +47,7 @@ async def events(request: Request, session: str, who: Who) -> Response:
     }
     if matches(request, etag):
         return Response(status_code=304, headers=headers)
-    return Response(_body(page, after), headers=headers, media_type="application/json")
+    return Response(_body(page), headers=headers, media_type="application/json")
 
 
 def matches(request: Request, etag: str) -> bool:
@@ -64,7 +66,9 @@ async def _start(engine: Any, session: str, actor: Actor, cursor: Position | Non
     raise _gone(session, {"oldest": f"{found.epoch}.1", "head": found.position})
 
 
-async def _awaited(request: Request, session: str, who: Who, after: int, limit: int, wait: int) -> Page:
+async def _awaited(
+    request: Request, session: str, who: Who, after: int, limit: int, wait: int, types: frozenset[str]
+) -> Page:
     """A page with something in it, or what there is after `wait` seconds. Nobody waits through a shutdown."""
     live, engine = request.app.state.installation.live, request.app.state.installation.engine
     actor = await who(request)
@@ -73,6 +77,7 @@ async def _awaited(request: Request, session: str, who: Who, after: int, limit: 
         while True:
             tick, access = topic.tick, live.access
             page: Page = await deps.settle(engine.events(session, actor, after=after, limit=limit))
+            page = frames.only(page, types)
             left = ends - time.monotonic()
             told = any(told is not None for _, told in page.events)
             if told or page.closed or left <= 0 or request.app.state.streams.draining:
@@ -84,10 +89,10 @@ async def _awaited(request: Request, session: str, who: Who, after: int, limit: 
                 actor = await deps.asked_again(request, who)
 
 
-def _body(page: Page, after: int) -> bytes:
-    """Events until about a mebibyte; the rest is for the next request."""
+def _body(page: Page) -> bytes:
+    """Events until about a mebibyte; the rest is for the next request. A page without any was read at the head."""
     told: list[bytes] = []
-    last, size = page.events[0][0] - 1 if page.events else after, 0
+    last, size = page.session.seq, 0
     for seq, event in page.events:
         if event is not None:
             told.append(answer.dumps(event))

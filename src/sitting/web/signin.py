@@ -130,6 +130,7 @@ async def _form(
         mode=mode,
         email=email,
         error="" if refusal is None else sentence(refusal),
+        joins=[app.join for app in deps.installation(request).apps if app.join],
         first_run=await deps.settle(deps.installation(request).access.is_new()),
     )
 

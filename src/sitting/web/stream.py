@@ -168,6 +168,7 @@ class JournalStream(EventStream):
         self.fed_as: Actor | None = None
         self.turns: dict[str, int] = {}
         self.says_beat = request.query_params.get("hb") == "event"
+        self.types = frames.wanted(request)
 
     async def run(self, out: Out, topic: Topic) -> bool:
         self.seat = Seat(out, 0)
@@ -177,8 +178,8 @@ class JournalStream(EventStream):
             self._stand_up()
 
     async def idle(self, topic: Topic, seconds: float) -> None:
-        """Sleep in the feed; while a turn writes, every follower looks at its text by itself."""
-        if self.turns or (self.page is not None and self.page.turns):
+        """Sleep in the feed; who wants some types only, or the text of a turn, looks by itself."""
+        if self.types or self.turns or (self.page is not None and self.page.turns):
             await super().idle(topic, seconds)
             return
         if self.fed_as != self.actor:
@@ -261,13 +262,13 @@ class JournalStream(EventStream):
         return await self._read(topic, self.seat.seq, FIRST_PAGE), frames.frame(data, event="reset", id=newest.position)
 
     async def _read(self, topic: Topic, after: int, limit: int) -> Chunk:
-        key = (topic, self.tick, self.actor, after, limit)
+        key = (topic, self.tick, self.actor, self.types, after, limit)
         return await self.streams.together(key, partial(self._page, self.actor, after, limit=limit))
 
     async def _page(self, actor: Actor, after: int, *, limit: int) -> Chunk:
         page = await deps.settle(self.engine.events(self.session, actor, after=after, limit=limit))
         try:
-            return frames.chunk(page, after=after)
+            return frames.chunk(frames.only(page, self.types), after=after)
         except LookupError:
             metrics.GAPS.inc()
             raise
@@ -384,7 +385,7 @@ def _fault(code: str, message: str) -> bytes:
 
 async def events(request: Request, session: str, who: Who = deps.actor) -> Response:
     """A session's events: `text/event-stream` when Accept names it, else JSON. GET and HEAD. Raises NotAcceptable."""
-    accept = request.headers.get("accept", "*/*")
+    accept = request.headers.get("accept") or "*/*"
     if "text/event-stream" in accept and request.method == "GET":
         return JournalStream(request, session, who, frames.journal_cursor(request))
     if request.method == "GET" and not any(name in accept for name in ("*/*", "application/*", "application/json")):
@@ -395,11 +396,13 @@ async def events(request: Request, session: str, who: Who = deps.actor) -> Respo
 async def turn(
     request: Request, session: str, turn: str, who: Who = deps.actor, *, written: TurnFrames = USUAL_FRAMES
 ) -> Response:
-    """A turn's text as it is written, from the position the reader names; 204 when that is the end."""
+    """A turn's text as it is written, from the position the reader names; 204 when that is the end. GET and HEAD."""
     after = frames.turn_cursor(request, turn)
-    if after is None:
+    if after is None or request.method == "HEAD":
         installation = request.app.state.installation
         seen = await deps.settle(installation.engine.turn(session, turn, await who(request)))
+        if after is not None:
+            return Response(headers=frames.HEADERS, media_type="text/event-stream")
         if seen.seq is None:
             raise errors.InvalidCursor()
         return Response(status_code=204)

@@ -15,6 +15,7 @@ APP = App(
     templates="templates",
     home="/admin",
     create="/admin/teams/create",
+    join="/join",
     pages={"team": "/admin/teams/{id}", "facilitation": "/admin/sessions/{id}"},
     demo="sitting.apps.facilitation.demo:play",
 )

@@ -171,14 +171,18 @@ function status(state) {
 
 class Follower {
   constructor(url, after) {
-    Object.assign(this, { url, after, seq: Number(after.split('.')[1] ?? 0), failures: 0, source: null, timer: 0, over: false });
+    Object.assign(this, { url, after, failures: 0, source: null, timer: 0, over: false });
+    this.seq = this.place();
   }
+
+  place() { return Number(this.after.split('.')[1] ?? 0); } // 0: not known
 
   say(state) { status(state); this.each('status', { state }); }
 
   each(name, detail) {
     for (const element of all('[data-follow]').filter((one) => one.dataset.follow === this.url)) {
       if (name === 'event' && element.matches('[data-timeline]')) addEntry(element, detail);
+      if (name === 'withheld' && element.matches('[data-timeline]')) addWithheld(element, detail.count);
       tell(element, name, detail);
     }
   }
@@ -199,7 +203,7 @@ class Follower {
     source.onmessage = (frame) => this.take(frame, 'event', ({ seq }) => seq > this.seq && (this.seq = seq));
     const frames = {
       token: (data) => this.text(data, false), snapshot: (data) => this.text(data, true), done: finish,
-      reset: () => { this.seq = 0; happened(null); }, end: () => this.stop('ended'), fault: () => this.say('reconnecting'),
+      reset: () => { this.seq = this.place(); happened(null); }, end: () => this.stop('ended'), fault: () => this.say('reconnecting'),
       bye: ({ retry }) => this.again(retry ?? 2000), hb: () => { this.beats = true; },
     };
     for (const [name, act] of Object.entries(frames)) source.addEventListener(name, (frame) => this.take(frame, name, act));
@@ -213,9 +217,18 @@ class Follower {
     this.heard = Date.now();
     if (frame.lastEventId) this.after = frame.lastEventId;
     const data = attempt(() => JSON.parse(frame.data));
+    if (data && name !== 'reset') this.passOver(name === 'event' ? data.seq - 1 : this.place());
     if (!data || act(data) === false) return; // false: this event has been seen
     this.each(name, data);
     if (name === 'event') happened(data.type);
+  }
+
+  /** What this reader is not told of moves the position only, and no script hears of that until the next frame. */
+  passOver(seq) {
+    const count = this.seq ? seq - this.seq : 0;
+    if (count <= 0) return;
+    this.seq = seq;
+    this.each('withheld', { count });
   }
 
   /** A new connection begins with a snapshot, which heals a gap. */
@@ -230,7 +243,8 @@ class Follower {
     else if ([403, 404].includes(answer?.status)) this.stop('gone');
     else if (answer?.ok && page.closed && !page.events?.length) this.stop('ended');
     if (![400, 410].includes(answer?.status)) return;
-    Object.assign(this, { after: page.head ?? 'now', seq: 0 });
+    this.after = page.head ?? 'now';
+    this.seq = this.place();
     happened(null);
   }
 }
@@ -247,11 +261,25 @@ function addEntry(list, event) {
   if (!Object.keys(event.data ?? {}).length) $('details', item)?.remove();
   time.dataset.local = '';
   item.dataset.seq = event.seq;
-  item.classList.add('entry-new');
+  append(list, item);
+  localTimes(item);
+}
+
+function addWithheld(list, more) {
+  const last = list[list.dataset.order === 'newest' ? 'firstElementChild' : 'lastElementChild'];
+  const item = last?.matches('[data-withheld]') ? last : make('li', { className: 'entry entry-withheld' });
+  const count = Number(item.dataset.withheld ?? 0) + more;
+  const words = `${count === 1 ? '1 entry is' : `${count} entries are`} not shown to you.`;
+  item.dataset.withheld = count;
+  item.replaceChildren(make('span', { className: 'entry-seq' }), make('p', { className: 'entry-body', textContent: words }));
+  if (item !== last) append(list, item);
+}
+
+function append(list, item) {
   const newest = list.dataset.order === 'newest';
+  item.classList.add('entry-new');
   list[newest ? 'prepend' : 'append'](item);
   while (list.children.length > 500) list[newest ? 'lastElementChild' : 'firstElementChild'].remove();
-  localTimes(item);
 }
 
 addEventListener('online', () => followers.forEach((one) => one.again(0)));
