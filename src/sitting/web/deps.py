@@ -166,6 +166,12 @@ async def person(request: Request) -> Actor:
     return found
 
 
+async def names(request: Request, actors: Collection[str], me: Actor) -> dict[str, str]:
+    """What a page calls people: by their names, the one who looks `You`, and by the id whoever has none here."""
+    known = await settle(installation(request).access.names(actors))
+    return {actor: "You" if actor == me.id else known.get(actor, actor) for actor in actors}
+
+
 async def asked_again(request: Request, who: Who) -> Actor:
     """Who it is now: for streams, which outlive the proof they began with."""
     request.scope.pop(_CALLER, None)

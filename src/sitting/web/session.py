@@ -125,12 +125,11 @@ async def _page(
     check: bool = False,
     refused: _Refused | None = None,
 ) -> Response:
-    installation = deps.installation(request)
-    engine = installation.engine
+    engine = deps.installation(request).engine
     seen, page = await gather(
         deps.settle(engine.view(id, who)), deps.settle(engine.history(id, who, before=before, limit=EVENTS))
     )
-    names = await deps.settle(installation.access.names([actor for actor, _ in seen.people])) if who.is_user else {}
+    names = await deps.names(request, [actor for actor, _ in seen.people], who)
     kind, session = engine.kinds[seen.session.kind], seen.session
     at = f"/sessions/{id}"
     oldest = page.events[-1][0] if page.events else 1
@@ -141,10 +140,7 @@ async def _page(
         session=_summary(kind, seen),
         diagram=Markup(diagram(kind.lifecycle, session.state, verbs=seen.allowed)),  # noqa: S704 - its texts are escaped there
         allowed=[_action(kind, session, verb) for verb in seen.allowed],
-        people=[
-            {"actor": actor, "role": role, "name": "You" if actor == who.id else names.get(actor)}
-            for actor, role in seen.people
-        ],
+        people=[{"role": role, "name": names[actor]} for actor, role in seen.people],
         meters=[dict(meter) for meter in kind.meters(session, seen.audience, seen.now)],
         events=_entries(page),
         older_url=f"{at}?before={oldest}" if oldest > 1 else "",

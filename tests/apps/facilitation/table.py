@@ -18,6 +18,7 @@ from sitting.core.kind import Command, Workroom
 from sitting.core.session import Session
 from sitting.engine import Seen
 from sitting.model import Scripted, Step
+from sitting.store import people as store_people
 from sitting.worker import Worker
 from tests.support.engines import ADA, Bench, opened
 from tests.support.hall import until
@@ -64,6 +65,10 @@ class Table:
         work.synthesize(room, wait=wait)
 
     # What people do
+
+    def enrols(self, actor: Actor) -> None:
+        """An account in its space."""
+        self.bench(self.store.write(lambda tx: store_people.set_roles(tx, actor.space, actor.id, actor.roles)))
 
     def found(self, *names: str, **fields: Any) -> Session:
         """A team with members."""

@@ -87,8 +87,9 @@ def test_02_a_month_has_one_session(house: House) -> None:
 def test_03_a_month_is_strict(house: House) -> None:
     team = house.team()
     forms: list[Json] = [{"month": wrong} for wrong in ("2026-1", "2026-13", "abc", "", "٢٠٢٦-٠١", "1999-01")]
-    for form in (*forms, {}):
+    for form in (*forms, {}, {"moth": "2026-01"}):
         refused(team.by.post(f"{team.sessions}/create", data=form), 422, MONTH, "VALIDATION_ERROR")
+    assert team.by.post(f"{team.sessions}/create", data={"month": "2026-01", "more": "1"}).status_code == 422
     page = team.by.post(f"{team.sessions}/create", data={"month": "2026-13"}, headers=PAGE)
     assert page.status_code == 422 and MONTH in page.text and 'name="month"' in page.text
     assert body(team.by.get(team.sessions, headers=JSON))["total"] == 0

@@ -239,6 +239,13 @@ def test_18_an_outsider_recomputes_the_seal(tmp_path: Path) -> None:
         assert panel["seal"]["matches"] is True
         assert "digest matches" in meeting.page("/meeting")
         assert meeting.events("revealed")[0]["data"]["matches"] is True
+        tampered(tmp_path / "sitting.db", "Handover is slow", "Handover is late")
+        assert meeting.panel()["seal"]["matches"] is False, "also while the server runs, and remembers"
+        for page in (meeting.page(), meeting.page("/meeting"), phones[0].page(f"{meeting.room}/synthesis")):
+            assert "matches: false" in page and "does not match" in page
+        assert meeting.get("/export").json()["panel"]["seal"]["matches"] is False
+        tampered(tmp_path / "sitting.db", "Handover is late", "Handover is slow")
+        assert meeting.panel()["seal"]["matches"] is True
     tampered(tmp_path / "sitting.db", "Handover is slow", "Handover is fast")
     with opened(tmp_path) as house:
         later = Meeting(again(team, house), meeting.id, meeting.month)

@@ -12,6 +12,7 @@ import pytest
 from sitting import bundle
 from tests.apps.facilitation.room import JSON, PAGE, House, Meeting, body, csrf, opened, refused, sent
 
+TEAM = re.compile(r"/admin/teams/[0-9a-f-]{36}")
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 POSTS = (
     "start close reveal recalibration month reopen timer notes anonymity delete members/add links synthesize".split()
@@ -45,7 +46,8 @@ def test_pages_lead_to_the_sign_in_and_data_says_so(house: House) -> None:
         f"/sign-in?next=%2Fadmin%2Fsessions%2F{meeting.id}%3Fa%3D1",
     )
     assert page.headers["sitting-code"] == "NOT_AUTHENTICATED"
-    refused(nobody.get(meeting.url, headers=JSON), 401, "Not authenticated", "NOT_AUTHENTICATED")
+    for named in ("application/json", "text/html, application/json;q=0.5"):
+        refused(nobody.get(meeting.url, headers={"Accept": named}), 401, "Not authenticated", "NOT_AUTHENTICATED")
     for path in ("status", "synthesis-status"):
         for headers in ({}, PAGE, JSON):
             refused(nobody.get(f"{meeting.url}/{path}", headers=headers), 401, "Not authenticated")
@@ -55,11 +57,21 @@ def test_pages_lead_to_the_sign_in_and_data_says_so(house: House) -> None:
     assert sent(nobody.get("/admin/logout")) == "/sign-out"
 
 
+def test_every_refusal_has_one_of_the_codes_that_are_promised(house: House) -> None:
+    team = house.team()
+    for answer, status, code in (
+        (team.by.post(f"{team.sessions}/create", json={"month": "2026-01"}), 415, "VALIDATION_ERROR"),
+        (team.by.put(f"{team.sessions}/create"), 405, "NOT_FOUND"),
+        (team.posts("/members", name="x" * 70_000), 413, "VALIDATION_ERROR"),
+    ):
+        assert (answer.status_code, answer.headers["sitting-code"]) == (status, code)
+
+
 def test_a_cookie_needs_the_token_of_our_page_and_a_claim_proves_nothing(house: House) -> None:
     client, token = signed_in(house)
     form = {"company_name": "Acme", "team_name": "Cookie crew"}
     refused(client.post("/admin/teams/create", data=form), 403, "CSRF token missing or invalid", "CSRF_FAILED")
-    assert sent(client.post("/admin/teams/create", data={**form, "csrf_token": token})).endswith("/members")
+    assert TEAM.fullmatch(sent(client.post("/admin/teams/create", data={**form, "csrf_token": token})))
     meeting = house.team().capturing()
     phone = meeting.device(1)
     assert phone.client.get(meeting.url).status_code == 303
@@ -192,7 +204,12 @@ def test_a_team_is_made_changed_and_deleted(house: House) -> None:
 def test_members_come_and_go(house: House) -> None:
     team = house.team()
     refused(team.posts("/members", name="alice"), 409, "A member with this name already exists.", "CONFLICT")
-    assert team.posts("/members", name="  ").status_code == 422
+    for unseen in ("  ", "\u200b", "\u202e\u2066"):
+        assert team.posts("/members", name=unseen).status_code == 422
+    form = team.by.post(f"/admin/teams/{team.id}/members", data={"nonsense": "1"}, headers=PAGE)
+    assert form.status_code == 422 and "Extra inputs are not permitted" in form.text
+    sent(team.posts("/members/2/rename", name="\u202eBob\u2066"))
+    assert body(team.by.get(f"/admin/teams/{team.id}/members", headers=JSON))["members"][1]["name"] == "Bob"
     assert sent(team.posts("/members/1/rename", name="Alicia")) == f"/admin/teams/{team.id}/members"
     for path in ("/members/99/rename", "/members/x/rename", "/members/0/rename"):
         refused(team.posts(path, name="Zed"), 404, "Member not found", "NOT_FOUND")
@@ -217,7 +234,12 @@ def test_facilitators_and_the_last_one(house: House) -> None:
     sent(team.posts(f"/facilitators/{other.actor.id}/delete"))
     refused(second.get(f"/admin/teams/{team.id}"), 404, "Team not found")
     assert team.posts("/facilitators", actor_id="nobody").status_code == 422
-    refused(team.posts("/facilitators", actor_id="user:nobody"), 404, "Facilitator not found")
+    access = house.installation.access
+    foreign = access.create_account("Foreigner", space=access.create_space("Elsewhere").result()).result()
+    for unknown in ("user:nobody", foreign):
+        refused(team.posts("/facilitators", actor_id=unknown), 404, "Facilitator not found")
+        told = team.by.post(f"/v1/sessions/{team.id}/commands/add_facilitator", json={"actor_id": unknown})
+        assert (told.status_code, told.json()["detail"]) == (404, "Facilitator not found")
     assert body(team.by.get(f"/admin/teams/{team.id}", headers=JSON))["facilitators"] == [only]
 
 
@@ -234,6 +256,8 @@ def test_actions_stay_with_the_team(house: House) -> None:
     assert meeting.panel()["open_actions"] == []
     assert sent(team.posts(f"/actions/{action['id']}", due_on="", session_id="")) == f"/admin/teams/{team.id}"
     refused(team.posts("/actions/99", status="done"), 404, "Action not found")
+    for elsewhere in (UNKNOWN, house.team().plan().id):
+        refused(team.posts("/actions", text="x", session_id=elsewhere), 404, "Session not found")
     assert team.posts(f"/actions/{action['id']}", status="lost").status_code == 422
     assert team.posts("/actions", text="x", due_on="2026-02-30", session_id=meeting.id).status_code == 422
 
@@ -249,7 +273,8 @@ def test_month_notes_anonymity_and_delete(house: House) -> None:
     second.does("month", month="2026-03")
     assert second.panel()["month"] == "2026-03"
     second.does("anonymity", level="facilitator_only")
-    refused(second.posts("anonymity", {"level": "named"}), 400, "Anonymity can only be raised.")
+    for field in ("level", "anonymity"):
+        refused(second.posts("anonymity", {field: "named"}), 400, "Anonymity can only be raised.")
     refused(first.posts("notes", {"facilitator_notes": "x"}), 400, "Cannot save notes. Session is in 'draft' state.")
     first.to("closed")
     first.does("notes", facilitator_notes="one\r\ntwo", recalibration_action="Talk less")
@@ -341,6 +366,10 @@ def test_lists_and_search(house: House) -> None:
         "session_id", "month", "state", "total_members", "submitted_count", "gap_type", "recalibration_completed",
         "team_name",
     }  # fmt: skip
+    for word in ("night SHIFT", team.code, "2026-"):
+        found = body(fay.get("/admin/api/sessions", params={"search": word, "limit": 1, "offset": 1}))
+        assert (len(found["items"]), found["total"], found["limit"], found["offset"]) == (1, 3, 1, 1), word
+    assert body(fay.get("/admin/api/sessions", params={"search": "nowhere"}))["items"] == []
     for path in ("/admin", "/admin/teams", "/admin/sessions/history", team.sessions, f"{team.sessions}/create"):
         assert fay.get(path, headers=PAGE).status_code == 200, path
     drafts = body(fay.get("/admin/sessions/history", headers=JSON, params={"team": team.id, "state": "draft"}))

@@ -45,7 +45,7 @@ def test_the_gap_is_named_with_its_words_or_said_to_be_unclear() -> None:
     assert named["gap"]["reason"].startswith("2 of 3 responses use words of no shared understanding of goals: ")
     assert "“goal”" in named["gap"]["reason"]
     tied = grouping.group([("R1", ["The goal, and who shares it"]), ("R2", ["A shared goal"])])
-    assert tied["gap"] == {"type": None, "reason": "Not clear: no gap's words stand out in these responses."}
+    assert tied["gap"] == {"type": None, "reason": "No gap's words stand out in these responses."}
 
 
 def test_nothing_gives_nothing() -> None:

@@ -44,6 +44,10 @@ def house(tmp_path: Path) -> Iterator[House]:
 # Coming in
 
 
+def test_who_meets_the_sign_in_page_with_a_code_is_shown_the_way(house: House) -> None:
+    assert '<a href="/join">enter the code</a>' in house.client().get("/sign-in", headers=PAGE).text
+
+
 def test_a_code_is_typed_in_any_spelling_and_a_wrong_one_stays_on_the_form(house: House) -> None:
     team, visitor = house.team(), house.client()
     refused(visitor.post("/join", data={"code": team.code}), 409, NONE_ACTIVE, "CONFLICT")
@@ -57,7 +61,9 @@ def test_a_code_is_typed_in_any_spelling_and_a_wrong_one_stays_on_the_form(house
     page = visitor.post("/join", data={"code": "NOSUCH"}, headers=PAGE)
     assert page.status_code == 404 and UNKNOWN in page.text and 'value="NOSUCH"' in page.text
     assert "refresh" not in page.text and "data-again" not in page.text
-    assert 'value="ABCD"' in visitor.get("/join?code=abcd", headers=PAGE).text
+    assert sent(visitor.get(f"/join?code={team.code.lower()}", headers=PAGE)) == f"/join/{team.code}"
+    page = visitor.get("/join?code=abcd", headers=PAGE)
+    assert page.status_code == 404 and UNKNOWN in page.text and 'value="ABCD"' in page.text
     for form in ({}, {"code": team.code, "more": "x"}):
         assert visitor.post("/join", data=form).status_code == 422
     foreign = visitor.post("/join", data={"code": team.code}, headers={"Origin": "https://elsewhere.example"})
@@ -221,6 +227,7 @@ def test_a_personal_link_is_for_one_name(house: House) -> None:
     assert "Use your personal link to join." in phone.page(f"{meeting.room}/name")
     form = {"csrf_token": phone.token(f"/join/p/{alice}"), "member_id": "1"}
     refused(phone.client.post(f"{meeting.room}/name", data=form), 403, "Use your personal link to join.")
+    refused(other.client.post(f"{meeting.room}/name", data={"member_id": "1"}), 403, "Use your personal link to join.")
     del form["member_id"]
     refused(phone.client.post(f"/join/p/{alice}"), *CSRF)
     assert sent(phone.client.post(f"/join/p/{alice}", data=form)) == f"{meeting.room}/member/1/respond"
@@ -261,6 +268,8 @@ def test_a_refused_response_comes_back_with_what_was_typed(house: House) -> None
         assert page.status_code == 400 and text in page.text
         assert "bullet" not in form or form["bullet"][0] != "kept" or "\nkept</textarea>" in page.text
         assert "7" not in form.get("card", "") or form.get("image_id") or 'value="7" checked' in page.text
+    listed = phone.submits(form={"bullets": '["kept"]', "image_id": "56"}, **PAGE)
+    assert listed.status_code == 400 and "\nkept</textarea>" in listed.text
     assert phone.submits(form={"bullet": ["x"], "card": "7", "more": "1"}).status_code == 422
     assert phone.status()["my_response"] is None
     assert phone.submits(form={"bullets": json.dumps(["a\r\nb", "", "c"]), "image_id": "7"}).status_code == 303
@@ -283,6 +292,9 @@ def test_after_the_close_the_words_are_given_back(house: House) -> None:
         answer = phone.client.post(f"{phone.place}/respond", data={**form, "csrf_token": token}, headers=PAGE)
         assert answer.status_code == 409 and answer.headers["sitting-code"] == "WRONG_STATE"
         assert "\n&lt;b&gt;late&lt;/b&gt;\nwords\nmore" in answer.text and "Target" in answer.text
+    wrong = {"card": "99", "bullet": "late words", "csrf_token": token}
+    answer = phone.client.post(f"{phone.place}/respond", data=wrong, headers=PAGE)
+    assert answer.status_code == 409 and "\nlate words" in answer.text, "what is wrong with it does not matter any more"
     page = phone.page(f"{phone.place}/respond")
     assert "Session Closed" in page and 'name="bullet"' not in page
     assert "You have not sent a response this time." in phone.page(f"{phone.place}/waiting")
@@ -353,7 +365,10 @@ def test_the_big_screen_is_the_facilitators_and_shows_what_the_room_may_see(hous
     assert "canary" not in closed and meeting.panel()["seal"]["digest"] in closed
     meeting.does("reveal")
     levels = [meeting.page(f"/meeting?level={level}") for level in (1, 2, 3)]
-    assert ["canary</li>" in level for level in levels] == [False, False, True]
+    assert all("canary</li>" in level for level in levels), "a level is chosen, not fetched"
+    assert [re.findall(r'<div class="stack"( hidden)?>', level) for level in levels] == [
+        ["", " hidden", " hidden"], [" hidden", "", " hidden"], [" hidden", " hidden", ""]
+    ]  # fmt: skip
     assert all("3 sealed, 3 shown, digest matches" in level for level in levels)
     assert meeting.get("/meeting?level=4").status_code == 422
     for path in ("/capture", "/present"):

@@ -160,11 +160,39 @@ def test_a_full_team_is_full(tmp_path: Path) -> None:
         table.do(table.team, AddMember(name="Dana"))
 
 
+def test_nobody_finds_out_codes_by_choosing_many(table: Table) -> None:
+    """Whether a code was free says which there are. What is made for somebody costs nothing."""
+
+    def chosen(number: int) -> Command:
+        return CreateTeam(company_name="Works", team_name="North", code=f"CODE{number}")
+
+    for number in range(terms.MAX_CODES_AN_HOUR - 1):
+        table.bench(table.engine.open("team", chosen(number), ADA))
+    table.do(table.team, EditTeam(code="EDITED"))
+    table.do(table.team, EditTeam(code="EDITED", company_name="Other works"))
+    table.bench(table.engine.open("team", CreateTeam(company_name="Works", team_name="South"), ADA))
+    made, edited = table.engine.open("team", chosen(999), ADA), table.engine.do(table.team, EditTeam(code="X999"), ADA)
+    for one_more in (made, edited):
+        with pytest.raises(errors.RateLimited, match="Too many attempts") as caught:
+            table.bench(one_more)
+        assert 0 < caught.value.facts["retry_after"] <= terms.HOUR_SECONDS
+    table.bench(table.engine.open("team", chosen(999), BOB))
+    table.clock.advance(terms.HOUR_SECONDS)
+    table.bench(table.engine.open("team", chosen(1000), ADA))
+
+
 def test_facilitators_come_and_go_but_one_stays(table: Table) -> None:
+    """Only an account of the team's own space comes in: nobody's id, and somebody's of another space, are not found."""
     id = table.draft()
+    table.enrols(EVE)
     with pytest.raises(refusals.LastFacilitator, match=r"A team needs at least one facilitator\."):
         table.do(table.team, RemoveFacilitator(actor_id="user:ada"))
+    for unknown in ("user:bob", "user:eve"):
+        with pytest.raises(errors.NotFound, match="Facilitator not found"):
+            table.do(table.team, AddFacilitator(actor_id=unknown))
+    table.enrols(BOB)
     table.do(table.team, AddFacilitator(actor_id="user:bob"))
+    assert table.do(table.team, AddFacilitator(actor_id="user:bob")) == ()
     assert table.seen(id, BOB).role == terms.FACILITATOR
     assert [seen.session.id for seen in table.bench(table.engine.list("facilitation", BOB, Where())).items] == [id]
     table.do(table.team, RemoveFacilitator(actor_id="user:ada"), BOB)

@@ -86,6 +86,8 @@ def test_before_the_reveal_nobody_sees_a_word_of_another(table: Table) -> None:
     for claim, word in enumerate(CANARIES, 1):
         assert canaries_in(shown_to(table, id, f"claim:{claim}")) == {word}
     assert canaries_in(shown_to(table, id, terms.FACILITATOR)) == set(CANARIES)
+    generic = views.view(table.session(id), terms.FACILITATOR, table.clock.now())
+    assert (generic["responses"], generic["synthesis"]["themes"]) == (None, None), "the preview is on the panel alone"
     table.do(id, Reveal())
     assert canaries_in(shown_to(table, id, terms.VISITOR)) == set()
     for audience in (terms.FACILITATOR, terms.PROJECTOR, "claim:1", "claim:9"):

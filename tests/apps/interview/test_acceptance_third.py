@@ -403,7 +403,7 @@ def test_35_messages_have_a_rate_and_a_key(tmp_path: Path) -> None:
 
 
 def test_36_a_hundred_sessions_are_made_changed_and_listed(stage: Scene) -> None:
-    """That it is right; how fast it is, the bench measures."""
+    """That it is right; that it is quick stands in test_acceptance_real."""
     eve = stage.client(stage.person("Eve"))
     made: list[Json] = []
     for number in range(100):

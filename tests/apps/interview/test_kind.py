@@ -364,6 +364,9 @@ def test_interviewers_come_and_go_and_the_last_one_stays() -> None:
     stage.do(AddInterviewer(actor_id=BEN.id))
     assert stage.view()["interviewers"] == ["user:ann", "user:ben"]
     assert stage.grants[BEN.id] == ("interviewer", None)
+    with pytest.raises(errors.Invalid) as caught:
+        stage.do(AddInterviewer(actor_id="user:stranger"))
+    assert [fault["field"] for fault in caught.value.facts["fields"]] == ["actor_id"]
     stage.do(RemoveInterviewer(actor_id=ANN.id))
     with pytest.raises(errors.Conflict, match="last interviewer"):
         stage.do(RemoveInterviewer(actor_id=BEN.id), BEN)

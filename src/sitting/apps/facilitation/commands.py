@@ -21,7 +21,7 @@ Id = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 def _line(limit: int) -> Any:
-    return AfterValidator(wording.text(limit, least=1))
+    return AfterValidator(wording.text(limit, required=True))
 
 
 class Create(Command):

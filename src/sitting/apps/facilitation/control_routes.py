@@ -83,9 +83,10 @@ async def raise_anonymity(request: Request, session_id: str, who: Who) -> Respon
     """Fewer see names; never more."""
 
     def wish(sent: deps.Form) -> Command:
-        return strict.check(commands.RaiseAnonymity, {"level": edge.required(sent, "level")})
+        name = "anonymity" if "anonymity" in sent and "level" not in sent else "level"
+        return strict.check(commands.RaiseAnonymity, {"level": edge.required(sent, name)})
 
-    return await act(request, session_id, who, "anonymity", wish, "level")
+    return await act(request, session_id, who, "anonymity", wish, "level", "anonymity")
 
 
 @router.post("/admin/sessions/{session_id}/delete")
@@ -119,7 +120,9 @@ async def add_member(request: Request, session_id: str, who: Who) -> Response:
         command = strict.check(team_commands.AddMember, {"name": edge.required(sent, "name")})
         to = answer.redirect(f"/admin/sessions/{session_id}")
         if found.session.state == terms.DRAFT:
-            return await edge.carry_out(request, found.team.id, command, who, lambda _: to, kind=edge.TEAM)
+            return await edge.carry_out(
+                request, found.team.id, command, who, lambda _: to, kind=edge.TEAM, missing=refusals.TEAM_NOT_FOUND
+            )
         member = await _in_team(request, found, command, who)
         return await edge.carry_out(request, session_id, commands.AddToRoster(member_id=member), who, lambda _: to)
 

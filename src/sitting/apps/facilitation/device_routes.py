@@ -7,7 +7,7 @@ look the same: there is no such session. Before the reveal nothing here carries 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -134,6 +134,7 @@ async def synthesis(request: Request, code: str, id: str) -> Response:
     device = await holding(request, code, id)
     if device.seen.session.state != "revealed":
         return answer.redirect(device.place("waiting"))
+    device = replace(device, seen=await edge.anew(request, device.seen, device.actor))
     return _page(
         request, device, "join/synthesis.html", canonical=f"{device.base}/synthesis",
         grouping=views.grouping(device.seen.session, device.seen.audience),
@@ -246,7 +247,7 @@ def _wish(sent: deps.Form) -> commands.Submit:
     """The response in a form. Raises the refusals of 5.5."""
     cards = {value.strip() for name in ("card", "image_id") for value in sent.all(name)} - {""}
     if len(cards) > 1 or any(_card(card) is None for card in cards):
-        raise NotTaken("Invalid card")
+        raise refusals.BadResponse(refusals.CARD_INVALID)
     return commands.Submit(card=int(cards.pop()) if cards else None, bullets=_bullets(sent))
 
 
@@ -289,7 +290,7 @@ def _respond(
     mine = views.own_response(device.seen.session, device.seen.audience)
     values: dict[str, Any] = {"card": "", "bullets": []}
     if sent is not None:
-        values = {"card": sent.get("card", ""), "bullets": [_plain(text) for text in sent.all("bullet")]}
+        values = {"card": sent.get("card") or sent.get("image_id", ""), "bullets": _typed(sent)}
     elif mine:
         values = {"card": str(mine["card"] or ""), "bullets": mine["bullets"]}
     response = _page(
@@ -308,19 +309,19 @@ def _late(request: Request, device: Device, sent: deps.Form) -> Response:
     headers = {edge.CODE: errors.WrongState.code, "Vary": "Accept"}
     if not answer.accepts_html(request):
         return answer.json({"detail": sentence}, 409, headers)
-    try:
-        typed = _bullets(sent)
-    except errors.Refusal:
-        typed = [sent["bullets"]]
     response = _page(
         request, device, "join/late.html", status=409, canonical=device.place("waiting"), sentence=sentence,
-        typed="\n".join(text for text in map(_plain, typed) if text.strip()),
+        typed="\n".join(text for text in _typed(sent) if text.strip()),
         typed_card=_card((sent.get("card") or sent.get("image_id") or "").strip()),
     )  # fmt: skip
     response.headers.update(headers)
     return response
 
 
-def _plain(text: str) -> str:
-    """A text as it was typed: a browser sends a line break as two characters."""
-    return text.replace("\r\n", "\n")
+def _typed(sent: deps.Form) -> list[str]:
+    """The points as they were typed, whatever is wrong with them. A browser sends a line break as two characters."""
+    try:
+        typed = _bullets(sent)
+    except errors.Refusal:
+        typed = [*sent.all("bullet"), sent["bullets"]]
+    return [text.replace("\r\n", "\n") for text in typed]

@@ -24,7 +24,7 @@ from ...core.kind import Command
 from ...engine import Done, Seen
 from ...web import answer, deps
 from ...web.errors import Problem, status_of
-from . import refusals, terms
+from . import refusals, responses, terms
 from .refusals import MEMBER_NOT_FOUND, SESSION_NOT_FOUND, TEAM_NOT_FOUND
 
 TEAM, SESSION = terms.TEAM, terms.FACILITATION
@@ -42,7 +42,8 @@ _TYPES = {_MISSING: "missing", _UNKNOWN: "extra_forbidden"}
 # Some refusals of the house are told here under the nearest of the codes this application promises.
 _CODES = {
     "NOT_SIGNED_IN": "NOT_AUTHENTICATED", "REFUSED": "CONFLICT", "KEY_TAKEN": "CONFLICT",
-    "MALFORMED": "VALIDATION_ERROR", "TOO_LARGE": "VALIDATION_ERROR",
+    "MALFORMED": "VALIDATION_ERROR", "TOO_LARGE": "VALIDATION_ERROR", "UNSUPPORTED_MEDIA_TYPE": "VALIDATION_ERROR",
+    "METHOD_NOT_ALLOWED": "NOT_FOUND",
 }  # fmt: skip
 
 
@@ -70,6 +71,16 @@ async def see(request: Request, id: str, actor: Actor) -> Seen:
     return await found(engine(request).view(id, actor, kind=SESSION))
 
 
+async def anew(request: Request, seen: Seen, actor: Actor) -> Seen:
+    """A revealed session read again from its journal: a seal is checked against what is stored, not remembered.
+
+    One that breaks its seal already is shown as it is.
+    """
+    if seen.session.state != terms.REVEALED or not responses.matches(seen.session):
+        return seen
+    return await found(engine(request).at(seen.session.id, actor, seen.session.seq))
+
+
 async def see_team(request: Request, id: str, actor: Actor) -> Seen:
     """One team as this actor sees it. Raises NotFound."""
     return await found(engine(request).view(id, actor, kind=TEAM), TEAM_NOT_FOUND)
@@ -83,11 +94,12 @@ async def carry_out(
     render: Callable[[Done], Response],
     *,
     kind: str = SESSION,
+    missing: str = SESSION_NOT_FOUND,
 ) -> Response:
     """Do one command and answer with what `render` makes, once per Idempotency-Key."""
     once = await deps.once(request, actor, render)
     future = engine(request).do(id, command, actor, kind=kind, once=once)
-    return deps.answered(await found(future, SESSION_NOT_FOUND if kind == SESSION else TEAM_NOT_FOUND), render)
+    return deps.answered(await found(future, missing), render)
 
 
 # Forms
@@ -185,8 +197,12 @@ async def or_again(
 
 def names_json(request: Request) -> bool:
     """Whether `Accept` names JSON and not HTML: a page route answers with data then."""
-    named = {item.partition(";")[0].strip().lower() for item in request.headers.get("accept", "").split(",")}
+    named = _named(request)
     return "application/json" in named and "text/html" not in named
+
+
+def _named(request: Request) -> set[str]:
+    return {item.partition(";")[0].strip().lower() for item in request.headers.get("accept", "").split(",")}
 
 
 def respond(request: Request, value: Any, name: str, **context: Any) -> Response:
@@ -209,10 +225,12 @@ def problem(request: Request, problem: Problem) -> Response | None:
     """A refusal below `/admin`."""
     if problem.code == errors.WrongState.code:
         problem = replace(problem, status=400)
-    if problem.status == 401 and not NEVER_A_PAGE.fullmatch(request.url.path) and not names_json(request):
+    if problem.status == 401:
+        headers = {CODE: code_here(problem.code), "Vary": "Accept"}
+        if "application/json" in _named(request) or NEVER_A_PAGE.fullmatch(request.url.path):
+            return answer.json({"detail": problem.detail}, 401, {**problem.headers, **headers})
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         safe = back if request.method in ("GET", "HEAD") else "/admin"
-        headers = {CODE: code_here(problem.code), "Vary": "Accept"}
         return answer.redirect(f"/sign-in?next={quote(safe, safe='')}", headers=headers)
     return answered_as(request, problem, back=_back(request.url.path))
 

@@ -32,7 +32,8 @@ async def whole(request: Request, session_id: str, who: Who) -> Response:
         for told, record in zip(journal.told, records, strict=True)
     ]
     head = journal.records[-1].hash.hex()
-    document = exports.document(journal.seen.session, found.team, journal.seen.now, entries, head)
+    seen = await edge.anew(request, journal.seen, who)
+    document = exports.document(seen.session, found.team, seen.now, entries, head)
     signed = bundle.sign(document, deps.installation(request).signing_key)
     return _file(found, ".json", _json(signed), "application/json")
 

@@ -147,7 +147,7 @@ def _gap(points: Sequence[Point]) -> dict[str, Any]:
     ranked = sorted(users, key=lambda gap: -len(users[gap]))
     most, second = len(users[ranked[0]]), len(users[ranked[1]])
     if most < 2 or most == second:
-        return {"type": None, "reason": "Not clear: no gap's words stand out in these responses."}
+        return {"type": None, "reason": "No gap's words stand out in these responses."}
     top = sorted(heard[ranked[0]].items(), key=lambda item: (-item[1], item[0]))[:_MOST_WORDS]
     quoted = ", ".join(f"“{word}”" for word, _ in top)
     total = len({point.response for point in points})

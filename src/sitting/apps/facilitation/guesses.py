@@ -12,11 +12,11 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 
 from ... import errors
+from .refusals import TOO_MANY
 
 WINDOW = timedelta(minutes=10)
 WRONG_CODES = 10
 MAX_ADDRESSES = 10_000  # those heard of least lately are forgotten first
-TOO_MANY = "Too many attempts. Please wait and try again."
 
 
 class Guesses:

@@ -54,8 +54,9 @@ class Team:
 
 @router.get("/join")
 async def door(request: Request) -> Response:
-    """Where a code is typed."""
-    return await _door(request, deps.text(request, "code", limit=40).strip().upper())
+    """Where a code is typed. An address that carries one leads on."""
+    code = deps.text(request, "code", limit=2000).strip().upper()
+    return await _into(request, code) if code else await _door(request, code)
 
 
 @router.post("/join")
@@ -63,13 +64,7 @@ async def enter(request: Request) -> Response:
     """From the typed code to the team."""
     deps.same_site(request)
     sent = await edge.form(request, "code")
-    code = edge.required(sent, "code").strip().upper()
-
-    try:
-        team, _, _ = await _hall(request, code)
-    except errors.Refusal as refusal:
-        return await _door_again(request, code, refusal)
-    return answer.redirect(f"/join/{team.code}")
+    return await _into(request, edge.required(sent, "code").strip().upper())
 
 
 # A personal link
@@ -144,6 +139,8 @@ async def take(request: Request, code: str, id: str) -> Response:
     """Take a name on this device."""
     team = await _team(request, code)
     seen = await _session(request, team, id)
+    if views.lobby(seen.session)["join_by"] == "link" and await device_routes.device_of(request, id) is None:
+        raise refusals.UseLink  # whatever the form holds: its page has none to send
     await _check_form(request, id)
     sent = await edge.form(request, "member_id")
     member = edge.number(edge.required(sent, "member_id").strip())
@@ -299,6 +296,15 @@ def _guesses(request: Request) -> Guesses:
 
 
 # Pages
+
+
+async def _into(request: Request, code: str) -> Response:
+    """To the team of a code, or the form again."""
+    try:
+        team, _, _ = await _hall(request, code)
+    except errors.Refusal as refusal:
+        return await _door_again(request, code, refusal)
+    return answer.redirect(f"/join/{team.code}")
 
 
 async def _door(request: Request, code: str, refusal: errors.Refusal | None = None) -> Response:

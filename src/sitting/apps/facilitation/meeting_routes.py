@@ -24,7 +24,7 @@ LEVELS = ((1, "Themes and gap"), (2, "Statements"), (3, "Responses"))
 async def meeting(request: Request, session_id: str, who: Who) -> Response:
     """One page in every state."""
     level = deps.integer(request, "level", 1, low=1, high=3)
-    seen = await edge.see(request, session_id, who)
+    seen = await edge.anew(request, await edge.see(request, session_id, who), who)
     session = seen.session
     team = (await edge.see_team(request, session.subject or "", people.reader(session.space))).session
     view = views.room(session, terms.PROJECTOR, seen.now, team)

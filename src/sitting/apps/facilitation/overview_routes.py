@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,6 +19,7 @@ from .edge import Who
 
 router = APIRouter(tags=["facilitation"])
 MAX_TEAMS = 10_000
+MAX_SESSIONS = 10_000  # that a search goes through, the newest first
 SHOWN = 10
 UNDER_WAY = (terms.CAPTURING, terms.CLOSED)
 
@@ -88,10 +90,19 @@ async def teams_of(request: Request, who: Actor) -> dict[str, Session]:
 async def sessions_of(
     request: Request, who: Actor, where: Where, teams: Mapping[str, Session]
 ) -> tuple[list[dict[str, Any]], int]:
-    """One page of sessions with their teams' names, and how many there are. One whose team is going is left out."""
-    listing = await deps.settle(edge.engine(request).list(edge.SESSION, who, where))
+    """One page of sessions with their teams' names, and how many there are. One whose team is going is left out.
+
+    A session does not know what its team is called: who searches has all of theirs gone through here.
+    """
+    asked = replace(where, q="", limit=MAX_SESSIONS, offset=0) if where.q else where
+    listing = await deps.settle(edge.engine(request).list(edge.SESSION, who, asked))
     found = [(seen.session, teams.get(seen.session.subject or "")) for seen in listing.items]
-    return [views.session_item(session, team) for session, team in found if team is not None], listing.total
+    known = [(session, team) for session, team in found if team is not None]
+    if not where.q:
+        return [views.session_item(session, team) for session, team in known], listing.total
+    wanted = where.q.casefold()
+    hits = [each for each in known if wanted in f"{views.search(each[0])} {team_views.search(each[1])}".casefold()]
+    return [views.session_item(*each) for each in hits[where.offset : where.offset + where.limit]], len(hits)
 
 
 def _listed(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Opened:
 
 async def opened(request: Request, id: str, who: Actor) -> Opened:
     """The session and its team. Raises NotFound."""
-    seen = await edge.see(request, id, who)
+    seen = await edge.anew(request, await edge.see(request, id, who), who)
     team = await edge.see_team(request, seen.session.subject or "", who)
     return Opened(seen, team.session)
 
@@ -61,8 +61,9 @@ async def show(request: Request, session_id: str, who: Who) -> Response:
 @router.get("/admin/sessions/{session_id}/status")
 async def status(request: Request, session_id: str, who: Who) -> Response:
     """Who has submitted, and nothing else."""
-    found = await opened(request, session_id, who)
-    return answer.json(views.status(found.session, found.team))
+    session = (await edge.see(request, session_id, who)).session
+    team = (await edge.see_team(request, session.subject or "", who)).session
+    return answer.json(views.status(session, team))
 
 
 @router.get("/admin/sessions/{session_id}/synthesis-status")

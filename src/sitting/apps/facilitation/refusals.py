@@ -24,6 +24,7 @@ BULLETS_FORMAT = "Invalid bullets format"
 BULLETS_COUNT = "Must have 1-5 bullet points"
 BULLETS_LENGTH = "Each bullet point must be 500 characters or less"
 CARD_INVALID = "Invalid card"
+TOO_MANY = "Too many attempts. Please wait and try again."
 
 
 class NotSignedIn(errors.NotAuthenticated):

@@ -74,7 +74,9 @@ async def create(request: Request, team_id: str, who: Who) -> Response:
     team = (await edge.see_team(request, team_id, who)).session
 
     async def created() -> Response:
-        sent = await edge.form(request, "month")
+        sent = await deps.form(request)
+        if "month" in sent:  # what is missing comes before what is too much
+            edge.fields(sent, "month")
         return await _create(request, team, who, sent.get("month", "").strip())
 
     async def again(refused: edge.Refused) -> Response:

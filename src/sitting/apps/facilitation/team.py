@@ -12,7 +12,7 @@ from typing import Any
 from ... import errors
 from ...core.actor import ADMIN, MEMBER, SYSTEM
 from ...core.event import Event, Fact
-from ...core.kind import Ask, Command, Decision, Grant, JobRequest, Kind, Reader
+from ...core.kind import Ask, Charge, Command, Decision, Grant, JobRequest, Kind, Reader
 from ...core.lifecycle import CREATE, ERASE, Lifecycle, Move
 from ...core.session import Session
 from . import refusals, team_views, terms, wording, work
@@ -56,12 +56,13 @@ def create(ask: Ask, command: CreateTeam) -> Decision:
     code = command.code or _random_code(ask)
     if ask.known["taken"] and command.code:
         raise refusals.code_taken(code)
+    charges = (_choice(ask),) if command.code else ()
     texts = {name: getattr(command, name) for name in team_views.TEXTS}
     fact = Fact("created", {"code": code, "settings": command.settings.model_dump()}, {WHOLE: texts})
     grants = [Grant(team_credential(code), VISITOR)]
     if ask.actor.is_user:
         grants.append(Grant(ask.actor.id, FACILITATOR))
-    return Decision((fact,), grants=tuple(grants), key=code)
+    return Decision((fact,), grants=tuple(grants), charges=charges, key=code)
 
 
 def _random_code(ask: Ask) -> str:
@@ -70,16 +71,26 @@ def _random_code(ask: Ask) -> str:
     return "".join(letters[byte % len(letters)] for byte in ask.random[: terms.CODE_CHARACTERS])
 
 
+def _choice(ask: Ask) -> Charge:
+    """One code that somebody chose. Whether it was free tells which codes there are, so nobody tries many."""
+    seconds = int(ask.now.timestamp())
+    refusal = errors.RateLimited(refusals.TOO_MANY, retry_after=terms.HOUR_SECONDS - seconds % terms.HOUR_SECONDS)
+    account = f"team.codes:{ask.actor.id}:{seconds // terms.HOUR_SECONDS}"
+    return Charge(account, 1, terms.MAX_CODES_AN_HOUR, refusal)
+
+
 def edit(ask: Ask, command: EditTeam) -> Decision:
     """Other texts, another code, other settings for later sessions."""
     wished = {name: getattr(command, name) for name in team_views.TEXTS if getattr(command, name) is not None}
     texts = {name: value for name, value in wished.items() if value != team_views.text(ask.session, name)}
     data: dict[str, Any] = {}
     grants: tuple[Grant, ...] = ()
+    charges: tuple[Charge, ...] = ()
     if command.code is not None and command.code != ask.session.data["code"]:
         if ask.known["taken"]:
             raise refusals.code_taken(command.code)
         data["code"] = command.code
+        charges = (_choice(ask),)
         grants = (
             Grant(team_credential(ask.session.data["code"]), None),
             Grant(team_credential(command.code), VISITOR),
@@ -91,7 +102,7 @@ def edit(ask: Ask, command: EditTeam) -> Decision:
     if not fields:
         return Decision()
     fact = Fact("edited", {"fields": fields, **data}, {WHOLE: texts} if texts else {})
-    return Decision((fact,), grants=grants, key=data.get("code"))
+    return Decision((fact,), grants=grants, charges=charges, key=data.get("code"))
 
 
 def _chosen(command: EditTeam) -> dict[str, Any]:
@@ -160,6 +171,8 @@ def add_facilitator(ask: Ask, command: AddFacilitator) -> Decision:
     present = ask.session.data["facilitators"]
     if command.actor_id in present:
         return Decision()
+    if not ask.known["is_member"]:
+        raise errors.NotFound(refusals.FACILITATOR_NOT_FOUND)
     if len(present) >= terms.MAX_FACILITATORS:
         raise refusals.TooManyFacilitators
     fact = Fact("facilitator_added", {"actor": command.actor_id})
@@ -316,6 +329,12 @@ def _counting(reader: Reader, _command: Command) -> Mapping[str, Any]:
     return {"settings": reader.installed["settings"]}
 
 
+def _leading(reader: Reader, command: Command) -> Mapping[str, Any]:
+    """Whether the account is one of this space."""
+    assert isinstance(command, AddFacilitator)
+    return {"is_member": reader.has_member(command.actor_id)}
+
+
 def _acting(reader: Reader, command: Command) -> Mapping[str, Any]:
     """The month of the session an action comes from, if that is one of this team's."""
     assert isinstance(command, AddAction)
@@ -335,7 +354,13 @@ TEAM = Kind(
     audience=team_views.audience,
     view=team_views.view,
     tell=team_views.tell,
-    facts={"create": _coding, "edit": _coding, "add_member": _counting, "add_action": _acting},
+    facts={
+        "create": _coding,
+        "edit": _coding,
+        "add_member": _counting,
+        "add_facilitator": _leading,
+        "add_action": _acting,
+    },
     work={terms.FORGET: work.forget_member},
     standing={ADMIN: FACILITATOR},
     key_scope="installation",

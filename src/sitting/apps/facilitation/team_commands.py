@@ -41,12 +41,12 @@ def _person(value: str) -> str:
     return value
 
 
-Title = Annotated[str, AfterValidator(wording.text(terms.MAX_NAME, least=1))]
+Title = Annotated[str, AfterValidator(wording.text(terms.MAX_NAME, required=True))]
 Name = Annotated[str, AfterValidator(wording.name(terms.MAX_NAME))]
 Code = Annotated[str, AfterValidator(_code)]
 Strategy = Annotated[str, AfterValidator(wording.text(terms.MAX_STRATEGY))]
 Prompt = Annotated[str, AfterValidator(wording.text(terms.MAX_PROMPT))]
-Action = Annotated[str, AfterValidator(wording.text(terms.MAX_ACTION, least=1))]
+Action = Annotated[str, AfterValidator(wording.text(terms.MAX_ACTION, required=True))]
 Outcome = Annotated[str, AfterValidator(wording.text(terms.MAX_OUTCOME))]
 Day = Annotated[str, AfterValidator(_day)]
 Person = Annotated[str, AfterValidator(_person)]

@@ -70,7 +70,7 @@ async def create(request: Request, who: Who) -> Response:
         command = _checked(team_commands.CreateTeam, {"company_name": "", "team_name": "", **values})
 
         def render(done: Done) -> Response:
-            return answer.redirect(f"/admin/teams/{done.session.id}/members")
+            return answer.redirect(f"/admin/teams/{done.session.id}")
 
         once = await deps.once(request, who, render)
         try:
@@ -177,21 +177,12 @@ async def erase_member(request: Request, team_id: str, mid: str, who: Who) -> Re
 
 @router.post("/admin/teams/{team_id}/facilitators")
 async def add_facilitator(request: Request, team_id: str, who: Who) -> Response:
-    """Let another account facilitate."""
+    """Let another account of the space facilitate."""
 
-    def wish(sent: deps.Form) -> team_commands.AddFacilitator:
+    def wish(sent: deps.Form) -> Command:
         return strict.check(team_commands.AddFacilitator, {"actor_id": edge.required(sent, "actor_id").strip()})
 
-    async def added() -> Response:
-        await edge.see_team(request, team_id, who)
-        account = wish(await edge.form(request, "actor_id")).actor_id
-        try:
-            await deps.settle(deps.installation(request).access.find_account(account))
-        except errors.NotFound:
-            raise errors.NotFound(refusals.FACILITATOR_NOT_FOUND) from None
-        return await _done(request, team_id, who, wish, ("actor_id",), "/admin/teams/{id}")
-
-    return await _or_team(request, team_id, who, "facilitator", added())
+    return await _act(request, team_id, who, "facilitator", wish, ("actor_id",))
 
 
 @router.post("/admin/teams/{team_id}/facilitators/{actor}/delete")
@@ -220,7 +211,8 @@ async def add_action(request: Request, team_id: str, who: Who) -> Response:
         }
         return _checked(team_commands.AddAction, values)
 
-    return await _act(request, team_id, who, "action", wish, ACTION_FIELDS, place=await _place(request, team_id))
+    place, missing = await _place(request, team_id), refusals.SESSION_NOT_FOUND
+    return await _act(request, team_id, who, "action", wish, ACTION_FIELDS, place=place, missing=missing)
 
 
 @router.post("/admin/teams/{team_id}/actions/{aid}")
@@ -264,9 +256,10 @@ async def _act(
     fields: tuple[str, ...],
     *,
     place: str = "/admin/teams/{id}",
+    missing: str = refusals.TEAM_NOT_FOUND,
 ) -> Response:
     """Carry out what a form wishes of a team, and go to `place`."""
-    return await _or_team(request, id, who, name, _done(request, id, who, wish, fields, place))
+    return await _or_team(request, id, who, name, _done(request, id, who, wish, fields, place, missing))
 
 
 async def _on_member(
@@ -286,13 +279,14 @@ async def _done(
     wish: Callable[[deps.Form], Command],
     fields: tuple[str, ...],
     place: str,
+    missing: str = refusals.TEAM_NOT_FOUND,
 ) -> Response:
     """Who may not see the team learns nothing from a wrong form."""
     await edge.see_team(request, id, who)
     sent = await edge.form(request, *fields)
     to = answer.redirect(place.format(id=id))
     try:
-        return await edge.carry_out(request, id, wish(sent), who, lambda _: to, kind=edge.TEAM)
+        return await edge.carry_out(request, id, wish(sent), who, lambda _: to, kind=edge.TEAM, missing=missing)
     except errors.KeyTaken:
         raise refusals.code_taken(sent.get("code", "").strip().upper()) from None
 

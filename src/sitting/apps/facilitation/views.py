@@ -67,7 +67,7 @@ def sees_content(session: Session, audience: str) -> bool:
     """Whether others' responses and the synthesis are shown to this audience now."""
     if session.state == REVEALED:
         return audience != VISITOR
-    return session.state == CLOSED and audience in _STAFF
+    return session.state == CLOSED and audience == FACILITATOR
 
 
 def sees_names(session: Session, audience: str) -> bool:
@@ -81,7 +81,7 @@ def view(session: Session, audience: str, now: datetime) -> dict[str, Any]:
     if not session.data:
         return {"as_of": session.position}
     if audience in _STAFF:
-        return panel(session, None, now)
+        return panel(session, None, now, preview=False)
     return lobby(session) if audience == VISITOR else room(session, audience, now)
 
 
@@ -154,8 +154,9 @@ def notes(session: Session) -> dict[str, str]:
     return {name: kept.get(name, "") for name in ("facilitator_notes", "recalibration_action")}
 
 
-def panel(session: Session, team: Session | None, now: datetime) -> dict[str, Any]:
-    """The session for its facilitators."""
+def panel(session: Session, team: Session | None, now: datetime, *, preview: bool = True) -> dict[str, Any]:
+    """The session for its facilitators. Between close and reveal only the panel itself holds the preview."""
+    audience = FACILITATOR if preview or session.state != CLOSED else PREPARING
     held = session.collection("claims")
     people = [{**each, "claimed": str(each["id"]) in held} for each in members(session, team)]
     return {
@@ -171,8 +172,8 @@ def panel(session: Session, team: Session | None, now: datetime) -> dict[str, An
         **_counts(session, team),
         "members": people,
         "seal": sealed(session),
-        "synthesis": synthesis(session, FACILITATOR),
-        "responses": shown_responses(session, FACILITATOR),
+        "synthesis": synthesis(session, audience),
+        "responses": shown_responses(session, audience),
         **notes(session),
         "recalibration_completed": session.data["recalibration"]["completed"],
         "open_actions": _open_actions(session, team),

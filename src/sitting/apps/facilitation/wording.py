@@ -16,6 +16,7 @@ from .refusals import MonthInvalid
 MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 # Letters of scripts that put no spaces between words, for a class of characters: Thai to Khmer, kana, Han.
 UNSPACED = r"\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # what makes the words after it run the other way
 _BREAKS = re.compile(r"[\r\n\t\v\f\x85\u2028\u2029]+")
 
 
@@ -27,12 +28,12 @@ def storable(value: str) -> str:
         raise ValueError("must not contain NUL or lone surrogates") from None
 
 
-def text(limit: int, *, least: int = 0) -> Callable[[str], str]:
-    """A check of a trimmed text with line breaks of one kind."""
+def text(limit: int, *, required: bool = False) -> Callable[[str], str]:
+    """A check of a trimmed text with line breaks of one kind. What must be there must be seen, too."""
 
     def check(value: str) -> str:
         value = storable(value).replace("\r\n", "\n").replace("\r", "\n").strip()
-        if len(value) < least:
+        if required and not any(each.isprintable() and not each.isspace() for each in value):
             raise ValueError("is required")
         if len(value) > limit:
             raise ValueError(f"must be at most {limit} characters")
@@ -42,10 +43,11 @@ def text(limit: int, *, least: int = 0) -> Callable[[str], str]:
 
 
 def name(limit: int) -> Callable[[str], str]:
-    """A check of a text on one line, its inner spaces collapsed."""
+    """A check of a text on one line, its inner spaces collapsed. It stands in many a sentence, and must not turn it."""
 
     def check(value: str) -> str:
-        return text(limit, least=1)(" ".join(unicodedata.normalize("NFC", storable(value)).split()))
+        straight = _TURNS.sub("", unicodedata.normalize("NFC", storable(value)))
+        return text(limit, required=True)(" ".join(straight.split()))
 
     return check
 

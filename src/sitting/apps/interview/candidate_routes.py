@@ -102,7 +102,7 @@ async def status(request: Request, code: str) -> Response:
     """Time, tokens and whether a message would be taken now."""
     device = await joined(request, code)
     seen = await _view(request, device)
-    return answer.json(views.status(seen.session, seen.now))
+    return answer.json(edge.status(request, seen.session, seen.now))
 
 
 @router.get("/i/{code}/messages")
@@ -140,7 +140,7 @@ async def retry(request: Request, code: str, turn: str) -> Response:
 async def cancel(request: Request, code: str, turn: str) -> Response:
     """Stop the reply; what was written stays and is charged."""
     device = await joined(request, code)
-    command = edge.of_turn(commands.CancelTurn, turn)
+    command = await edge.cancelling(request, device.session, turn, device.actor)
     return await _or_room(request, code, device, "cancel", _do(request, code, device, command))
 
 
@@ -148,7 +148,7 @@ async def cancel(request: Request, code: str, turn: str) -> Response:
 async def turn_stream(request: Request, code: str, turn: str) -> Response:
     """One reply as it is written."""
     device = await joined(request, code)
-    return await stream.turn(request, device.session, turn, lambda again: _actor(again, code))
+    return await stream.turn(request, device.session, turn, lambda again: _actor(again, code), written=edge.WRITTEN)
 
 
 @router.get("/i/{code}/events")
@@ -182,7 +182,7 @@ async def leave(request: Request, code: str) -> Response:
 
     def render(done: Done) -> Response:
         if not edge.leads_back(request):
-            return answer.json(views.status(done.session, done.now))
+            return answer.json(edge.status(request, done.session, done.now))
         copy = views.setting(done.session, "candidate_copy")
         return answer.page(request, "interview/goodbye.html", guest=True, code=code, copy=copy)
 
@@ -215,28 +215,37 @@ async def joined(request: Request, code: str) -> Device:
 def problem(request: Request, problem: Problem) -> Response | None:
     """A refusal below `/i` as a page for guests, which offers nothing that needs an account."""
     if not answer.accepts_html(request):
-        return None
+        return edge.missing(request, problem)
     parts = request.url.path.split("/")
     back = [("/i", "Type the code again")]
     if problem.status != 404 and len(parts) > 2 and len(parts[2]) == CODE_LENGTH:
         back = [(f"/i/{parts[2]}", "Back to the interview")]
+    title, detail, settled = problem.detail, "", False
+    if problem.detail == LINK_NOT_VALID:
+        detail = "Ask the person who sent it to you for a new one."
+    elif problem.code == errors.WrongState.code and parts[-1] == "join":
+        title, back, settled = "This interview has ended.", [("/i", "Type another code")], True
+        detail = "Nobody can join it any more. It stays open on the devices that had joined."
+    reference = "" if problem.status == 404 else problem.request_id  # as in edge.missing
     return answer.page(
         request, "error.html", status=problem.status, headers={"Vary": "Accept", **problem.headers}, guest=True,
-        title=problem.detail, detail="", code=problem.code, reference=problem.request_id, what_next=back,
-        retry_after=problem.facts.get("retry_after"),
+        title=title, detail=detail, code=problem.code, reference=reference, what_next=back,
+        retry_after=problem.facts.get("retry_after"), settled=settled,
     )  # fmt: skip
 
 
-PROBLEMS = {"/i": problem}
+PROBLEMS = {"/i": problem, "/interviews": edge.missing, "/challenges": edge.missing}
 
 
 async def _room(request: Request, code: str, device: Device, refused: edge.Refused | None = None) -> Response:
     seen, messages, writing = await edge.talk(request, device.session, device.actor, limit=MESSAGES_SHOWN)
     session = seen.session
+    given_reason = await edge.given_reason(request, session, device.actor) if session.state == "paused" else ""
     return answer.page(
         request, f"interview/candidate_{session.state}.html", status=refused.status if refused else 200,
         headers=refused.headers if refused else {}, guest=True, wide=True, code=code, refused=refused,
-        now=views.status(session, seen.now), view=seen.view, challenge=views.challenge(session, seen.audience),
+        now=edge.status(request, session, seen.now), given_reason=given_reason, view=seen.view,
+        unanswered=edge.unanswered(request, session), challenge=views.challenge(session, seen.audience),
         messages=messages, writing=writing, failed=(session.data.get("failed") or {}).get("turn"),
         remaining_ms=clock.remaining_ms(session, seen.now), start_by=views.setting(session, "start_by"),
         csrf_token=deps.guest_csrf(deps.installation(request), device.token),
@@ -256,7 +265,7 @@ async def _do(request: Request, code: str, device: Device, command: Command) -> 
     def render(done: Done) -> Response:
         if edge.leads_back(request):
             return answer.redirect(f"/i/{code}")
-        return answer.json(views.status(done.session, done.now))
+        return answer.json(edge.status(request, done.session, done.now))
 
     return await edge.carry_out(request, device.session, command, device.actor, render)
 
@@ -280,8 +289,9 @@ async def _turn(request: Request, code: str, device: Device, command: Command) -
     place = response.headers["location"]
     turn = place.split("/")[-2]
     return stream.turn_response(
-        request, device.session, turn, lambda again: _actor(again, code), headers={"Location": place}
-    )
+        request, device.session, turn, lambda again: _actor(again, code), headers={"Location": place},
+        written=edge.WRITTEN,
+    )  # fmt: skip
 
 
 _ASKED = (terms.EventType.MESSAGE_SENT, terms.EventType.TURN_RETRIED)

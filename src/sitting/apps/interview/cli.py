@@ -15,21 +15,23 @@ Data = Annotated[Path | None, typer.Option("--data", help="Data directory (SITTI
 def create(
     candidate_name: str,
     email: str = "",
-    minutes: Annotated[int, typer.Option(help="Time limit, 5 to 180 minutes.")] = 60,
-    tokens: Annotated[int, typer.Option(help="Token budget, 1,000 to 200,000.")] = 50_000,
+    minutes: Annotated[int | None, typer.Option(help="Time limit, 5 to 180 minutes.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Token budget, 1,000 to 200,000.")] = None,
     data: Data = None,
 ) -> None:
-    """Plan an interview, and print its id and the candidate's path."""
+    """Plan an interview, and print its id and the candidate's path. The settings say what is left out."""
     from ...cli import opened
     from ...core import strict
     from . import commands, views
 
-    value = {
-        "candidate_name": candidate_name, "candidate_email": email or None, "time_limit": minutes * 60,
-        "token_budget": tokens,
-    }  # fmt: skip
-    command = strict.check(commands.Create, value)
     with opened(data) as installation:
+        settings = installation.settings
+        value = {
+            "candidate_name": candidate_name, "candidate_email": email or None, "model_name": settings.interview_model,
+            "time_limit": settings.interview_time_limit if minutes is None else minutes * 60,
+            "token_budget": settings.interview_token_budget if tokens is None else tokens,
+        }  # fmt: skip
+        command = strict.check(commands.Create, value)
         session = installation.engine.open("interview", command, installation.access.local()).result().session
         code = views.join_code(installation.engine.installed["link_key"], session.id, views.link_of(session).version)
         print(session.id)
@@ -39,14 +41,21 @@ def create(
 @app.command()
 def transcript(id: str, data: Data = None) -> None:
     """Print what was said, one message after another."""
+    from ... import errors
     from ...cli import opened
     from ...engine import Selection
     from . import figures, terms
+    from .refusals import INTERVIEW_NOT_FOUND
 
     with opened(data) as installation:
-        found: Selection = installation.engine.selected(
-            id, installation.access.local(), terms.SAID, limit=1_000_000
-        ).result()
+        who = installation.access.local()
+        try:
+            installation.engine.view(id, who, kind="interview").result()
+        except errors.NotFound:
+            raise errors.NotFound(INTERVIEW_NOT_FOUND) from None
+        found: Selection = installation.engine.selected(id, who, terms.SAID, limit=1_000_000).result()
         for message in figures.messages(found.events):
-            who = "candidate" if message["role"] == "user" else "model"
-            print(f"[{message['seq']}] {who}: {message['content']}")
+            speaker = "candidate" if message["role"] == "user" else "model"
+            text = "(erased)" if message["content"] is None else message["content"]
+            mark = f" ({message['mark']})" if message["mark"] else ""
+            print(f"[{message['seq']}] {speaker}{mark}: {text}")

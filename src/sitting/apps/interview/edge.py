@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -19,9 +19,10 @@ from ...core.event import Event, to_text
 from ...core.kind import Command
 from ...core.session import Session
 from ...engine import Done, Seen, Selection
-from ...web import answer, deps
-from ...web.errors import status_of
-from . import figures, terms, views
+from ...reading import TextPage
+from ...web import answer, deps, frames, stream
+from ...web.errors import Problem, rendered, status_of
+from . import commands, figures, terms, views
 from .refusals import INTERVIEW_NOT_FOUND, TURN_NOT_FOUND
 
 KIND = "interview"
@@ -40,6 +41,14 @@ class LinkAction(BaseModel):
     expires_in: int = Field(terms.LINK_SECONDS, ge=terms.MIN_LINK_SECONDS, le=terms.MAX_LINK_SECONDS)
 
 
+class Invitation(BaseModel):
+    """Who is to interview too: an account's id, or its e-mail address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    actor_id: str = Field(min_length=1, max_length=320)
+
+
 class Confirmed(BaseModel):
     """Said twice, because it cannot be taken back."""
 
@@ -48,12 +57,25 @@ class Confirmed(BaseModel):
     confirm: str
 
 
+class Written(stream.TurnFrames):
+    """A turn's stream in the documented form: its last frame says how it ended and where, and no more."""
+
+    async def ended(self, turn: str, page: TextPage) -> bytes:
+        return frames.frame({"status": page.status, "seq": page.seq}, event="done", id=f"{turn}.{frames.END}")
+
+
 engine, interviewer = deps.engine, deps.person
+WRITTEN = Written()
 
 
 async def found(future: Future[T], missing: str = INTERVIEW_NOT_FOUND) -> T:
     """The answer, with a missing session named as what it is here."""
     return await deps.found(future, missing)
+
+
+def missing(request: Request, problem: Problem) -> Response | None:
+    """What is not there, is not yours or never was: one answer to the letter, so it names no request."""
+    return rendered(request, replace(problem, request_id="")) if problem.status == 404 else None
 
 
 async def see(request: Request, id: str, actor: Actor) -> Seen:
@@ -160,6 +182,22 @@ def whole(request: Request, session: Session, audience: str, now: datetime) -> d
     return made
 
 
+def status(request: Request, session: Session, now: datetime) -> dict[str, Any]:
+    """What a candidate may do now. A house without a model says so before somebody has written in vain."""
+    made = views.status(session, now)
+    missing = unanswered(request, session)
+    return made | {"can_send": False, "reason": missing} if missing and made["can_send"] else made
+
+
+def unanswered(request: Request, session: Session) -> str | None:
+    """Why no model would answer in this interview; None where one does."""
+    try:
+        deps.installation(request).models.get(session.data["model_name"])
+    except errors.ModelNotConfigured as missing:
+        return missing.message
+    return None
+
+
 def join_url(request: Request, session: Session) -> str | None:
     """The address the candidate is sent; None once revoked."""
     link = views.link_of(session)
@@ -231,6 +269,21 @@ async def talk(
         page = await found(engine(request).text(id, turn["id"], actor))
         writing = {"id": turn["id"], "text": page.text, "off": len(page.text)}
     return seen, figures.messages(selection.events), writing
+
+
+async def given_reason(request: Request, session: Session, actor: Actor) -> str:
+    """What somebody wrote when the interview was paused or ended; empty where it goes on or nobody wrote anything."""
+    type = {"paused": terms.EventType.SESSION_PAUSED, "completed": terms.EventType.SESSION_COMPLETED}.get(session.state)
+    if type is None:
+        return ""
+    selection = await found(engine(request).selected(session.id, actor, frozenset({type}), limit=1))
+    return views.reason_of(selection.events[-1]) if selection.events else ""
+
+
+async def cancelling(request: Request, id: str, turn: str, actor: Actor) -> commands.CancelTurn:
+    """The command that stops a reply there is or was: an unknown one is not over. Raises NotFound."""
+    await found(engine(request).turn(id, turn, actor))
+    return of_turn(commands.CancelTurn, turn)
 
 
 def of_turn(model: type[C], turn: str) -> C:

@@ -10,6 +10,7 @@ from ...core.kind import Command, Reader
 from . import clock
 from .challenges import offered
 from .commands import (
+    AddInterviewer,
     AmendScorecard,
     CancelTurn,
     RecordEvidence,
@@ -44,6 +45,12 @@ def updating(reader: Reader, command: Command) -> Mapping[str, Any]:
 def linking(reader: Reader, _command: Command) -> Mapping[str, Any]:
     """The key that codes derive from."""
     return {"link_key": reader.installed["link_key"]}
+
+
+def inviting(reader: Reader, command: Command) -> Mapping[str, Any]:
+    """Whether the account belongs to the space: nobody else could come."""
+    assert isinstance(command, AddInterviewer)
+    return {"is_member": reader.has_member(command.actor_id)}
 
 
 def ending(reader: Reader, command: Command) -> Mapping[str, Any]:
@@ -150,6 +157,7 @@ FACTS: Mapping[str, Callable[[Reader, Command], Mapping[str, Any]]] = {
     "update": updating,
     "end": ending,
     "expire": ending,
+    "add_interviewer": inviting,
     "rotate_link": linking,
     "revoke_link": linking,
     "send_message": asking,

@@ -192,14 +192,15 @@ async def _review(request: Request, id: str, who: Actor, refused: edge.Refused |
     session = seen.session
     at = session.seq if refused else deps.integer(request, "at", session.seq, low=1, high=session.seq)
     then = seen if at == session.seq else await edge.found(edge.engine(request).at(id, who, at))
-    analytics = figures.analytics(session, events, seen.now)
+    analytics, cards = figures.analytics(session, events, seen.now), views.scorecards(session, who.id)
     return answer.page(
         request, "interview/review.html", status=refused.status if refused else 200, refused=refused, wide=True,
         session=edge.whole(request, session, seen.audience, seen.now), at=at, head=session.seq, then=then.view,
         active_ms=clock.active_ms(then.session, then.now), event=_told(events, at, seen.audience),
         messages=figures.messages([event for event in events if event.seq <= at]), said=figures.messages(events),
         marks=figures.marks(events, who.id), steps=[(event.seq, clock.ms(event.at)) for event in events],
-        notes=views.notes(session, who.id), cards=views.scorecards(session, who.id), allowed=seen.allowed,
+        notes=views.notes(session, who.id), cards=cards, allowed=seen.allowed,
+        names=await deps.names(request, [card["interviewer"] for card in cards["others"]], who),
         criteria=views.setting(session, "criteria"), proposals=views.proposals(session, who.id),
         analytics=analytics, rows=wording.rows(analytics), ledger=figures.ledger(session, events, seen.now),
         challenge=views.challenge(session, seen.audience), me=who.id,

@@ -18,6 +18,7 @@ from ...core.kind import Ask, Decision, Grant
 from ...core.session import Session
 from . import clock
 from .commands import AddInterviewer, Join, RemoveInterviewer, RevokeLink, RotateLink
+from .refusals import INTERVIEWER_NOT_FOUND
 from .terms import (
     CANDIDATE,
     INTERVIEWER,
@@ -117,6 +118,8 @@ def add_interviewer(ask: Ask, command: AddInterviewer) -> Decision:
     present = ask.session.data["interviewers"]
     if command.actor_id in present:
         return Decision()
+    if not ask.known["is_member"]:
+        raise errors.Invalid.field("actor_id", INTERVIEWER_NOT_FOUND)
     if len(present) >= MAX_INTERVIEWERS:
         raise errors.Conflict(f"There are already {MAX_INTERVIEWERS} interviewers.")
     fact = Fact(EventType.INTERVIEWER_ADDED, {"actor": command.actor_id})

@@ -9,6 +9,7 @@ INTERVIEW_NOT_FOUND = "Interview not found"
 CHALLENGE_NOT_FOUND = "Challenge not found"
 TURN_NOT_FOUND = "Turn not found"
 NOTE_NOT_FOUND = "Note not found"
+INTERVIEWER_NOT_FOUND = "Nobody here has this account ID or e-mail address"
 LINK_NOT_VALID = "This link is not valid."
 
 

@@ -30,7 +30,7 @@ from . import (
     wording,
 )
 from .edge import KIND, interviewer
-from .refusals import CHALLENGE_NOT_FOUND
+from .refusals import CHALLENGE_NOT_FOUND, INTERVIEWER_NOT_FOUND
 
 router = APIRouter(tags=["interview"])
 Who = Annotated[Actor, Depends(interviewer)]
@@ -107,7 +107,7 @@ async def create_from_form(request: Request, who: Who) -> Response:
         return answer.redirect(f"/interviews/{done.session.id}?created=1")
 
     try:
-        command = strict.check(commands.Create, _with_defaults(request, {"candidate_name": "", **_from_form(form)}))
+        command = strict.check(commands.Create, _with_defaults(request, _from_form(form)))
         once = await deps.once(request, who, render)
         done = await deps.settle(edge.engine(request).open(KIND, command, who, once=once))
     except errors.KeyReused:
@@ -135,7 +135,9 @@ async def compare(request: Request, who: Who) -> Response:
             "scores": views.scorecards(seen.session, who.id),
         })  # fmt: skip
     shown = [{**item, "rows": wording.rows(item["analytics"])} for item in items]
-    return answer.respond(request, {"items": items}, "interview/compare.html", items=shown, wide=True)
+    judges = [card["interviewer"] for item in items for card in item["scores"]["others"]]
+    names = await deps.names(request, judges, who) if answer.accepts_html(request) else {}
+    return answer.respond(request, {"items": items}, "interview/compare.html", items=shown, names=names, wide=True)
 
 
 @router.get("/interviews/{id}")
@@ -214,7 +216,7 @@ async def events(request: Request, id: str) -> Response:
 async def turn_stream(request: Request, id: str, turn: str) -> Response:
     """One reply as it is written."""
     await edge.see(request, id, await interviewer(request))
-    return await stream.turn(request, id, turn, interviewer)
+    return await stream.turn(request, id, turn, interviewer, written=edge.WRITTEN)
 
 
 @router.post("/interviews/{id}/turns/{turn}/cancel")
@@ -222,7 +224,8 @@ async def turn_cancel(request: Request, id: str, turn: str, who: Who) -> Respons
     """Stop a reply; what was written stays."""
 
     async def stopped() -> Response:
-        return await edge.carry_out(request, id, edge.of_turn(commands.CancelTurn, turn), who, edge.shown(request))
+        command = await edge.cancelling(request, id, turn, who)
+        return await edge.carry_out(request, id, command, who, edge.shown(request))
 
     return await _or_monitor(request, id, who, "cancel", stopped())
 
@@ -265,7 +268,8 @@ async def add_interviewer(request: Request, id: str, who: Who) -> Response:
     """Let another person interview too."""
 
     async def added() -> Response:
-        command = await edge.asked_of(request, id, who, commands.AddInterviewer)
+        invited = await edge.asked_of(request, id, who, edge.Invitation)
+        command = commands.AddInterviewer(actor_id=await _account(request, invited.actor_id.strip()))
         return await edge.carry_out(request, id, command, who, edge.shown(request))
 
     return await _or_monitor(request, id, who, "add-interviewer", added())
@@ -312,7 +316,9 @@ async def _monitor(request: Request, id: str, who: Actor, refused: edge.Refused 
         session=shown, messages=messages, writing=writing, remaining=views.remaining(seen.session, seen.now),
         remaining_ms=clock.remaining_ms(seen.session, seen.now), challenge=views.challenge(seen.session, seen.audience),
         notes=views.notes(seen.session, who.id), online=edge.presence(request, id),
-        created="created" in request.query_params, allowed=seen.allowed, me=who.id, models=terms.MODEL_NAMES,
+        created="created" in request.query_params, given_reason=await edge.given_reason(request, seen.session, who),
+        unanswered=edge.unanswered(request, seen.session), allowed=seen.allowed, me=who.id, models=terms.MODEL_NAMES,
+        names=await deps.names(request, shown["interviewers"], who),
         start_by=views.setting(seen.session, "start_by"), estimated=clock.estimated_queries_left(seen.session),
         challenge_choices=await _choices(request, who, challenge_id) if shown["status"] == "created" else [],
     )  # fmt: skip
@@ -320,6 +326,14 @@ async def _monitor(request: Request, id: str, who: Actor, refused: edge.Refused 
 
 async def _choices(request: Request, who: Actor, present: str | None) -> list[tuple[str, str]]:
     return [(item["id"], item["title"] or "") for item in await challenge_routes.offered(request, who, also=present)]
+
+
+async def _account(request: Request, named: str) -> str:
+    """The account of this id or e-mail address. Raises Invalid; the command asks whether it belongs to the space."""
+    try:
+        return await deps.settle(deps.installation(request).access.find_account(named))
+    except errors.NotFound:
+        raise errors.Invalid.field("actor_id", INTERVIEWER_NOT_FOUND) from None
 
 
 def _removal(actor: str) -> commands.RemoveInterviewer:
@@ -330,13 +344,13 @@ def _removal(actor: str) -> commands.RemoveInterviewer:
 
 
 def _with_defaults(request: Request, value: Any) -> Any:
-    """The operator's defaults for what was not said."""
+    """The operator's defaults for what was not said; a name that was not said is an empty one."""
     if not isinstance(value, dict):
         return value
     settings = deps.installation(request).settings
     return {
-        "time_limit": settings.interview_time_limit, "token_budget": settings.interview_token_budget,
-        "model_name": settings.interview_model, **value,
+        "candidate_name": "", "time_limit": settings.interview_time_limit,
+        "token_budget": settings.interview_token_budget, "model_name": settings.interview_model, **value,
     }  # fmt: skip
 
 

@@ -7,18 +7,18 @@ exception. Deadlines are fired by whatever reads or writes, so an expired interv
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from ... import errors
 from ...clock import Clock
 from ...config import load
 from ...core.actor import Actor
+from ...core.event import to_text
 from ...core.kind import Command
 from ...engine import Where
 from ...installation import Installation
@@ -30,7 +30,7 @@ from .terms import EventType, SessionStatus, UserType
 
 KIND = "interview"
 MAX_LIST = 100
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class SessionNotFound(ValueError):
@@ -70,7 +70,7 @@ class Session:
 
 @dataclass(frozen=True)
 class SessionEvent:
-    """One event in its public form."""
+    """One event in its public form; `event["type"]` reads the same as JSON has it, `ts` as text and `actor` whole."""
 
     seq: int
     type: EventType
@@ -78,6 +78,10 @@ class SessionEvent:
     role: str
     description: str
     data: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        public = {"ts": to_text(self.ts), "actor": {"role": self.role}}
+        return public[name] if name in public else vars(self)[name]
 
 
 class SessionService:
@@ -199,7 +203,7 @@ class SessionService:
         try:
             self._engine.do(before.id, command, self._actor).result()
         except errors.WrongState as refusal:
-            log.warning("nothing was changed", session=before.id, verb=command.verb, reason=refusal.message)
+            log.warning("%s Interview %s is unchanged.", refusal.message, before.id)
         return self._session(id)
 
     def _must(self, id: str, make: Callable[[], Command]) -> Session:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NOTHING = "no figure yet"
+NOTHING = "no figure"
 
 
 @dataclass(frozen=True)

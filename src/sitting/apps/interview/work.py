@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,13 +49,13 @@ class _Writing:
     def __init__(self, room: Workroom, monotonic: Callable[[], float]) -> None:
         self._room, self._monotonic = room, monotonic
         self._began = monotonic()
-        self._pieces: list[str] = []
+        self._text = StringIO()
         self.first_token_ms: int | None = None
 
     def write(self, piece: str) -> None:
         if self.first_token_ms is None:
             self.first_token_ms = self.spent_ms
-        self._pieces.append(piece)
+        self._text.write(piece)
         self._room.write(piece)
 
     @property
@@ -67,7 +68,7 @@ class _Writing:
 
     def result(self, **more: Any) -> RecordReply:
         timing = {"first_token_ms": self.first_token_ms, "duration_ms": self.spent_ms}
-        return RecordReply(turn=self._room.job, text="".join(self._pieces), **timing, **more)
+        return RecordReply(turn=self._room.job, text=self._text.getvalue(), **timing, **more)
 
 
 def reply(room: Workroom, *, wait: Wait = wait_or_stop, monotonic: Callable[[], float] = time.monotonic) -> None:

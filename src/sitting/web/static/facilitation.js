@@ -71,6 +71,15 @@ function openOrClose(form) {
   all('[data-while]', form).forEach((one) => { one.hidden = (one.dataset.while === 'closed') !== closed; });
 }
 
+/** Capture was closed before this was sent: the words are shown, to be copied. */
+function keep(place) {
+  const draft = drafts.load(place.dataset.kept);
+  const own = draft?.leaf === place.dataset.leaf && Array.isArray(draft.bullets) ? draft.bullets : [];
+  const typed = own.filter((text) => text.trim()).join('\n');
+  $('textarea', place).value = typed;
+  place.hidden = !typed;
+}
+
 /* ---- Where a page leads by itself ---- */
 
 function arrive() {
@@ -81,9 +90,15 @@ function arrive() {
   if (go) location.replace(go.dataset.go);
 }
 
-document.addEventListener('sitting:refreshed', () => { arrive(); all('form[data-response]').forEach(openOrClose); });
+document.addEventListener('sitting:refreshed', () => {
+  arrive();
+  all('form[data-response]').forEach(openOrClose);
+  all('[data-kept]').forEach(keep);
+});
 document.addEventListener('sitting:event', ({ detail }) => {
-  if (detail.type === 'reopened' && $('[data-revealed]')) location.reload(); // the result is no page any more
+  if (detail.type !== 'reopened') return;
+  const stale = $('[data-revealed]') || ($('#capture') && !$('form[data-response]')); // no result, and a form again
+  if (stale) location.reload();
 });
 
 /** Too early: look again, unless somebody types another code meanwhile. */
@@ -119,5 +134,6 @@ document.addEventListener('keydown', (event) => {
 
 all('form[data-response]').forEach(restore);
 all('.deck-box').forEach(show);
+all('[data-kept]').forEach(keep);
 all('[data-again]').forEach(wait);
 arrive();
