@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
@@ -260,7 +260,10 @@ def export(
         actor = installation.access.local()
         raw = bundle.export(installation.engine, id, actor, installation.signing_key).result()
         target = output or Path(f"{id}.zip")
-        target.write_bytes(raw)
+        try:
+            target.write_bytes(raw)
+        except OSError as error:
+            raise errors.Invalid(f"{target} cannot be written: {error.strerror}.") from None
         print(f"{target}: {len(raw)} bytes")
 
 
@@ -363,7 +366,9 @@ def settings(as_json: Json = False) -> None:
         show_json(rows)
         return
     for name, row in rows.items():
-        print(f"{name}={row['value']}\n    {row['help']}")
+        value = row["value"]
+        shown = json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | list | tuple) else value
+        print(f"{name}={shown}\n    {row['help']}")
 
 
 @app.command("new-app")

@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from copy import copy
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute, APIRouter
 from fastapi.telemetry import TelemetryConfig
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -58,6 +60,7 @@ def create_app(installation: Installation, *, pace: Pace = USUAL) -> FastAPI:
         ]
     )
     for module in (signin, *modules, pages):
+        _answer_head(module.router)
         app.include_router(module.router)
     errors.install(app)
     settings = installation.settings
@@ -72,6 +75,18 @@ def create_app(installation: Installation, *, pace: Pace = USUAL) -> FastAPI:
         limits=[(re.compile(pattern), limit) for pattern, limit in limits.items()],
     )
     return app
+
+
+def _answer_head(router: APIRouter) -> None:
+    """Let whatever answers GET answer HEAD, as RFC 9110 section 9.1 has it; FastAPI's own routes do not."""
+    known = {route.path for route in router.routes if isinstance(route, APIRoute) and route.methods == {"HEAD"}}
+    for place, route in reversed(list(enumerate(router.routes))):
+        if isinstance(route, APIRoute) and route.methods == {"GET"} and route.path not in known:
+            same = copy(route)
+            same.methods, same.include_in_schema = {"HEAD"}, False
+            router.routes.insert(place, same)  # beside it: the first route that matches is the one
+        elif isinstance(inner := getattr(route, "original_router", None), APIRouter):
+            _answer_head(inner)
 
 
 def _set_state(app: FastAPI, installation: Installation, modules: list[ModuleType]) -> None:

@@ -29,12 +29,13 @@ from ..core.lifecycle import CREATE, ERASE
 from ..core.session import Session
 from ..engine import Done, Seen, Where
 from . import answer, deps, metrics, poll, stream
-from .refusals import UnsupportedMedia
+from .refusals import NotAcceptable, UnsupportedMedia
 
 CANCEL = "cancel_turn"
 BUNDLE_BYTES = 64 * 1024 * 1024
 FAULT_SECONDS = 2.0
 _REMEMBERED = 4096
+_EVENTS_AS = ("text/event-stream", "application/json", "application/*", "*/*")
 
 
 class Nothing(BaseModel):
@@ -180,7 +181,10 @@ async def command(request: Request) -> Response:
 
 
 async def events(request: Request) -> Response:
-    """The events of a session: JSON, or a live stream."""
+    """The events of a session: JSON, or a live stream. Raises NotAcceptable."""
+    accept = (request.headers.get("accept") or "*/*").lower()
+    if request.method == "GET" and not any(name in accept for name in _EVENTS_AS):
+        raise NotAcceptable()
     return await stream.events(request, request.path_params["id"])
 
 

@@ -351,7 +351,7 @@ async def once(request: Request, actor: Actor, render: Callable[[Done], Response
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
-    digest = hashlib.sha256(await request.body()).digest()
+    digest = hashlib.sha256(await request.body() or b"{}").digest()
     scope = f"{actor.id} {request.method} {request.url.path}"
     return Once(scope=scope, key=key, request=digest, render=lambda done: _pack(render(done)))
 

@@ -186,6 +186,7 @@ def test_17_a_model_that_fails_before_a_word_is_asked_three_times(house: Scene, 
     assert heard.fault["code"] == "MODEL_FAILED" and {"code", "message", "retry"} == set(heard.fault)
     done = heard.done
     assert (done["status"], done["next_step"], done["step_moved"]) == ("failed", "receive", False)
+    assert done["message_id"] is None and [each["role"] for each in ann.messages(id)] == ["user"]
     assert ann.session(id)["tokens"]["reserved"] == 0 and ann.session(id)["current_step"] == "receive"
 
     model = house.plays(Step(("never",), fail_after=0), Step(("Here ", "I am")))

@@ -56,6 +56,15 @@ def test_the_list_tells_whose_and_where_but_no_text(data: Path) -> None:
     assert run(data, "list", "--space", "elsewhere").stdout == "0 of 0\n"
 
 
+def test_a_status_that_is_none_is_no_empty_list(data: Path) -> None:
+    assert isinstance(run(data, "list", "--status", "open").exception, errors.Invalid)
+
+
+def test_a_file_that_cannot_be_written_is_said_in_a_sentence(data: Path, tmp_path: Path) -> None:
+    wrong = run(data, "export", only(data)["id"], "--output", str(tmp_path / "nowhere" / "out")).exception
+    assert isinstance(wrong, errors.Invalid) and "cannot be written" in wrong.message
+
+
 @pytest.mark.parametrize("format", ["markdown", "json", "html"])
 def test_an_export_is_the_owners_file_and_is_noted(data: Path, tmp_path: Path, format: str) -> None:
     id, target = only(data)["id"], tmp_path / "out"

@@ -37,6 +37,7 @@ FORGED: dict[str, Callable[[Lines], object]] = {
     ),
     "a change to a language that is none": changes(locale="tlh"),
     "a change of what cannot be changed": changes(moves=7),
+    "a reminder at no time": changes(reminder_time="soon"),
 }
 
 

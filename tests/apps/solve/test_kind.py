@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from sitting import errors
-from sitting.apps.solve import decide, gates, languages, refusals, views
+from sitting.apps.solve import decide, facts, gates, languages, refusals, views
 from sitting.apps.solve.commands import (
     Abandon,
     AddOption,
@@ -34,6 +34,7 @@ from sitting.apps.solve.commands import (
     Update,
 )
 from sitting.apps.solve.kind import KIND
+from sitting.apps.solve.terms import MAX_MESSAGES
 from sitting.core import strict
 from sitting.core.event import to_text
 from sitting.core.session import Session
@@ -340,6 +341,32 @@ def test_an_exhausted_budget_leaves_the_form() -> None:
     assert stage.view()["status"] == "completed"
 
 
+def test_where_no_answer_can_come_any_more_the_points_and_the_forms_lead_on() -> None:
+    """A spent session is no dead end: it goes on as one without a model does."""
+    for spent in ({"budget": 2_000}, {"sent": MAX_MESSAGES}):
+        stage = Stage().talked(4)
+        stage.session = stage.session.set(spent=0, **spent)
+        refused(stage, SendMessage(content=TALK[4]), errors.Conflict)
+        refused(stage, Advance(), refusals.InvalidStepTransition)
+        stage.do(CorrectBelief(slot="goal", text="To be heard"))
+        stage.do(Advance())
+        stage.do(AddOption(title="Write", actions=["Write to him"]))
+        stage.do(Commit(first_step_action="Write"))
+        assert stage.view()["status"] == "completed"
+
+
+def test_a_session_that_can_be_answered_asks_for_words() -> None:
+    stage = Stage(solve_token_budget=20_000)
+    stage.models.model.window = 30_000  # more than the budget: what is left is counted
+    stage.talked(4).do(CorrectBelief(slot="goal", text="To be heard"))
+    refused(stage, Advance(), refusals.InvalidStepTransition)
+    stage.say("That is not how I see it")
+    assert facts.answerable(stage.session, stage.models)
+    stage.answer()
+    stage.do(Advance())
+    refused(stage, AddOption(title="Write", actions=["Write to him"]), refusals.WrongStep)
+
+
 # Steps by hand
 
 
@@ -515,11 +542,19 @@ def test_reminders_come_once_each() -> None:
     assert stage.view()["reminder_time"] is None and KIND.due(stage.session) is None
 
 
-@pytest.mark.parametrize("away", [timedelta(0), timedelta(seconds=-1), timedelta(days=367)])
+@pytest.mark.parametrize("away", [timedelta(0), timedelta(seconds=-1), timedelta(days=366)])
 def test_a_reminder_is_within_a_year(away: timedelta) -> None:
     stage = Stage().talked(6)
     refused(stage, Update(reminder_time=START + away), errors.Invalid)
     refused(stage, Commit(first_step_action="x", reminder_time=START + away), errors.Invalid)
+
+
+def test_a_year_ends_on_the_same_day_of_the_next() -> None:
+    for day, after in (("2026-11-21", "2027-11-21"), ("2027-03-01", "2028-03-01"), ("2028-02-29", "2029-03-01")):
+        assert decide.year_after(datetime.fromisoformat(day)).date().isoformat() == after
+    stage = Stage().talked(6)
+    stage.do(Update(reminder_time=START + timedelta(days=365)))
+    assert stage.view()["reminder_time"] == to_text(START + timedelta(days=365))
 
 
 def test_an_action_is_done_and_not_done() -> None:

@@ -334,6 +334,18 @@ def test_danger_in_a_form_is_met_too_and_nothing_is_stored_until_they_go_on(stag
     assert ann.session(id)["beliefs"]["feeling"]["text"] == "I want to die of boredom"
 
 
+def test_danger_in_a_point_about_the_problem_is_met_too(ann: Owner) -> None:
+    id = ann.create()
+    fields = {"slot": "feeling", "text": "No quiero vivir, quiero morir"}
+    page = read(posted(ann, f"/solve/{id}/beliefs/feeling", 200, **fields))
+    assert "tel:988" in page.addresses and fields["text"] in page.text and "belief-form" in page.ids
+    assert ann.session(id)["beliefs"]["feeling"] is None
+    posted(ann, f"/solve/{id}/beliefs/feeling", **fields, not_meant="yes")
+    assert ann.session(id)["beliefs"]["feeling"]["text"] == fields["text"]
+    long = read(posted(ann, f"/solve/{id}/beliefs/goal", 422, slot="goal", text="x" * 201), 422)
+    assert "x" * 201 in long.text and "belief-form" in long.ids
+
+
 @pytest.mark.parametrize("locale", wording.LANGUAGES)
 def test_without_a_model_fixed_questions_lead_to_a_first_step(stage: Scene, ann: Owner, locale: str) -> None:
     stage.leaves()
@@ -417,6 +429,50 @@ def test_an_open_step_says_when_its_time_has_come(tmp_path: Path) -> None:
         clock.advance(3601)
         for path in ("/solve", "/solve/actions"):
             assert "It is time" in shown(ann, path).text
+
+
+@pytest.mark.parametrize(("wished", "locale"), [("es-MX,en;q=0.4", "es"), ("zh-CN", "zh"), ("fr", "en")])
+def test_the_pages_about_many_sessions_speak_the_readers_language(ann: Owner, wished: str, locale: str) -> None:
+    words, language = wording.words(locale), wording.LANGUAGES[locale]
+    ann.client.headers["Accept-Language"] = wished
+    assert words["list"]["how"] in shown(ann, "/solve").text
+    assert words["ledger"]["empty"] in shown(ann, "/solve/actions").text
+    assert words["figures"]["empty"] in shown(ann, "/solve/stats").text
+    id = ann.brought("completed", tags=["work"])
+    assert ann.session(id)["locale"] == locale
+    ledger, figures, index = (shown(ann, path) for path in ("/solve/actions", "/solve/stats", "/solve"))
+    assert words["ledger"]["lede"] in ledger.text and words["action"]["done"] in ledger.text
+    assert words["figures"]["ended_note"] in figures.text and words["list"]["private"] in index.text
+    assert all(language in page.languages for page in (ledger, figures, index))
+    assert words["list"]["nothing_hint"] in shown(ann, "/solve?q=zebra").text
+
+
+def test_a_finished_session_shows_no_empty_points(ann: Owner) -> None:
+    words = wording.words("en")
+    id, told_of = ann.brought("completed"), ann.brought("commit")
+    assert words["beliefs"]["unknown"] not in shown(ann, f"/solve/{id}").text
+    assert words["summary"]["problem"] not in shown(ann, f"/solve/{id}/summary").text
+    ann.patches(f"/sessions/{told_of}/beliefs/goal", text="To be heard")
+    ann.posts(f"/sessions/{told_of}/commit", first_step_action=PLAN)
+    page = shown(ann, f"/solve/{told_of}")
+    assert "To be heard" in page.text and words["beliefs"]["unknown"] not in page.text
+    assert "To be heard" in shown(ann, f"/solve/{told_of}/summary").text
+
+
+def test_a_session_whose_tokens_are_used_up_goes_on_with_fixed_questions(tmp_path: Path) -> None:
+    words = wording.words("en")
+    with scene(tmp_path, solve_token_budget=1000) as house:
+        ann = house.owner()
+        id = ann.create()
+        page = read(posted(ann, f"/solve/{id}/messages", 409, content=WORRY), 409)
+        assert words["tokens"]["gone"] in page.text and words["guided"]["notice"] not in page.text
+        assert "token budget of this session is used up" in page.text and words["tokens"]["label"] in page.text
+        for step in ("receive", "clarify", "reframe"):
+            posted(ann, f"/solve/{id}/guided", step=step, goal="To be heard", stakes="The next project")
+        posted(ann, f"/solve/{id}/options", title="Ask Kim", actions="Call her")
+        posted(ann, f"/solve/{id}/commit", first_step_action=PLAN)
+        assert words["tokens"]["gone"] not in shown(ann, f"/solve/{id}").text
+        assert ann.session(id)["status"] == "completed"
 
 
 def test_the_quota_is_shown_and_its_end_is_said(tmp_path: Path) -> None:
@@ -520,9 +576,10 @@ def test_the_guided_form_is_for_everybody(signed_in: Page, stage: Scene, ann: Ow
             page.locator("#guided-form button[type=submit]").click()
             page.wait_for_selector("#crisis")
             assert axe.violations(page) == [], "crisis"
-            page.locator("[name=not_meant]").check()
-        if step != "options":
+            page.locator("#crisis button").click()
+        elif step != "options":
             page.locator("#guided-form button[type=submit]").click()
+        if step != "options":
             page.wait_for_selector(f"#steps [aria-current=step] >> text='{_named(locale, step)}'", state="detached")
 
 

@@ -30,9 +30,13 @@ def list_sessions(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The sessions of a space, newest first: whose they are and where they stand."""
+    from ... import errors
     from ...cli import opened, show_json
     from ...engine import Where
+    from .terms import SessionStatus
 
+    if status not in ("", *SessionStatus):
+        raise errors.Invalid(f"The status is one of {', '.join(SessionStatus)}.")
     with opened(data, database) as installation:
         where = Where(state=status, limit=limit, offset=offset)
         listing = installation.engine.list(KIND, replace(OPERATOR, space=space), where).result()
@@ -67,7 +71,10 @@ def export(
         journal = installation.engine.journal(id, owner).result()
         raw = written(journal, format, kind=installation.kinds[KIND], key=installation.signing_key)
     target = output or Path(f"solve-{id}.{SUFFIXES[format]}")
-    target.write_bytes(raw)
+    try:
+        target.write_bytes(raw)
+    except OSError as error:
+        raise errors.Invalid(f"{target} cannot be written: {error.strerror}.") from None
     print(f"{target}: {len(raw)} bytes")
 
 

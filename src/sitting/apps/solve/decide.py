@@ -37,7 +37,6 @@ from .terms import (
     BY_OWNER,
     OWN_CARD,
     OWNER,
-    REMINDER_DAYS,
     SLOTS,
     TURN,
     EventType,
@@ -259,9 +258,14 @@ def _free(session: Session) -> None:
 def _reminder(ask: Ask, wished: datetime) -> str:
     if wished <= ask.now:
         raise errors.Invalid.field("reminder_time", "must be in the future")
-    if wished > ask.now + timedelta(days=REMINDER_DAYS):
+    if wished > year_after(ask.now):
         raise errors.Invalid.field("reminder_time", "must be within a year")
     return to_text(wished)
+
+
+def year_after(now: datetime) -> datetime:
+    """The same day of the next year; a leap day's is the first of March."""
+    return now.replace(year=now.year + 1, day=1) + timedelta(days=now.day - 1)
 
 
 _DECISIONS: Mapping[str, Callable[[Ask, Any], Decision]] = {

@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from ... import errors
+from ...core.budget import Budget
 from ...core.event import COPIED
 from ...core.kind import Command, Reader
+from ...core.session import Session
 from . import gates, prompts
 from .commands import DismissCrisis, ReportTurn, RetryTurn, SendMessage
 from .gates import Assessment
 from .prompts import Said, Wish
-from .terms import MAX_CARRIED, PAUSE, SessionStatus, SolveStep
+from .terms import MAX_CARRIED, MAX_MESSAGES, PAUSE, SessionStatus, SolveStep
 
 _LOOKED_THROUGH = 20  # completed sessions that are looked through for open actions
 
@@ -137,11 +139,25 @@ def reporting(reader: Reader, command: Command) -> Mapping[str, Any]:
 
 def modelled(reader: Reader, _command: Command) -> Mapping[str, Any]:
     """Whether a model could answer."""
+    return {"model": answerable(reader.session, reader.installed["models"])}
+
+
+def answerable(session: Session, models: Any) -> bool:
+    """Whether a model could answer one more message: there is one, and the session has messages and tokens left."""
     try:
-        reader.installed["models"].get()
+        model = models.get()
     except errors.ModelNotConfigured:
-        return {"model": False}
-    return {"model": True}
+        return False
+    data = session.data
+    if data["active_turn"] is not None:
+        return True
+    if data["sent"] >= MAX_MESSAGES:
+        return False
+    free = Budget(data["budget"], data["spent"], data["reserved"]).free
+    if free >= model.window:  # no prompt and its answer are longer: nothing needs to be counted
+        return True
+    plan = prompts.prompt(session, prompts.history(session), Wish(), count=model.count, window=model.window)
+    return free >= plan.tokens + plan.output
 
 
 def _count(reader: Reader, text: str) -> int:

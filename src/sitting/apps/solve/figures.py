@@ -105,7 +105,7 @@ def done(events: Sequence[Event], id: str, resources: Mapping[str, str]) -> dict
         "tactic": told.get("tactic") or begun.get("tactic"),
         "suggestions": list(told.get("suggestions") or ()),
         "options": (report.get("options_offered") or {}).get("cards"),
-        "message_id": told.get("message_id"),
+        "message_id": told.get("message_id") if told.get("text") else None,
         "seq": end.seq,
     }
     if any(event.type == "crisis_detected" for event in mine):

@@ -13,12 +13,12 @@ from typing import Any
 
 from ...core.event import COPIED, Event, to_text
 from ...core.session import Session
+from . import shape
 from .rules import fold as folded
 from .terms import (
     BY_CHOICE,
     CARD_IDS,
     ENDS,
-    LOCALES,
     MAX_EVIDENCE,
     MAX_MOVES,
     NEUTRAL,
@@ -33,7 +33,6 @@ from .terms import (
 )
 
 COMPLETED, PENDING = "completed", "pending"  # ids of the one item in the collection `action`
-_UPDATABLE = frozenset(("title", "tags", "reminder_time", "locale", "first_step_action"))
 _STEP_BEGINS: Mapping[str, Any] = {"substance": [], "heard": 0, "low_run": 0}
 
 
@@ -46,25 +45,8 @@ def fold(session: Session, event: Event) -> Session:
     step = _STEPS.get(event.type)
     if step is None:
         return session
-    session = step(session, event)
-    if event.type in (EventType.CREATED, EventType.UPDATED):
-        _shown(session.data)
-    return session
-
-
-def _shown(data: Mapping[str, Any]) -> None:
-    texts = ("title", "first_step_action", "reminder_time")
-    sound = (
-        data["locale"] in LOCALES
-        and type(data["budget"]) is int
-        and all(data[name] is None or isinstance(data[name], str) for name in texts)
-        and isinstance(data["tags"], list)
-        and all(isinstance(tag, str) for tag in data["tags"])
-        and isinstance(data["carried"], list)
-        and all(isinstance(each.get("first_step_action"), str) for each in data["carried"])
-    )
-    if not sound:
-        raise ValueError("no session of this kind begins or is changed like this")
+    shape.check(event)
+    return step(session, event)
 
 
 def digest(text: str) -> str:
@@ -287,8 +269,6 @@ def _reopened(session: Session, event: Event) -> Session:
 
 def _updated(session: Session, event: Event) -> Session:
     changes = {name: pair[1] for name, pair in (event.part(OWNER).get("changes") or {}).items()}
-    if not changes.keys() <= _UPDATABLE:
-        raise ValueError("something was changed that cannot be")
     if "tags" in changes:
         session = _tagged(session, changes.pop("tags"))
     if "reminder_time" in changes:

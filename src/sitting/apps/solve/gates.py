@@ -117,14 +117,14 @@ def met(session: Session) -> bool:
 def unmet(session: Session, *, model: bool = True) -> list[str]:
     """What stands between the owner and the next step.
 
-    Where no model can answer, no message is taken either; there a belief the owner has filled in says as much as one.
+    Where no model can answer, no message is taken either; there a point about the problem says as much as one.
     """
     data = session.data
     if data["step"] == SolveStep.COMMIT:
         return [CURRENT_STEP]
     if data["step"] == SolveStep.OPTIONS:
         return [] if data["chosen_option"] else [CHOSEN_OPTION]
-    filled = not model and any(belief["by"] == "owner" for belief in session.collection("belief").values())
+    filled = not model and bool(session.collection("belief"))
     return [] if data["substance"] or filled or met(session) else [SUBSTANTIVE_MESSAGE]
 
 

@@ -98,7 +98,7 @@ async def begun(request: Request, id: str, who: Actor, command: Command) -> Resp
 
 def wants_json(request: Request) -> bool:
     """Whether the caller asks for JSON and not for a stream, which is the answer to everybody else."""
-    accept = request.headers.get("accept", "")
+    accept = request.headers.get("accept", "").lower()
     return "application/json" in accept and "text/event-stream" not in accept
 
 

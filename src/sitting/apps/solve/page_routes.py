@@ -102,14 +102,14 @@ async def _index(
     where = Where(state=status, q=q, limit=limit, offset=offset, having=having, mine=True)
     listing = await deps.settle(edge.engine(request).list(edge.KIND, who, where))
     pending, open_total = await action_routes.ledger(request, who, action_routes.PENDING, limit=OPEN_SHOWN)
-    house = deps.installation(request)
+    house, locale = deps.installation(request), edge.locale(request)
     return _page(
         request, "solve/list.html", status=200 if refusal is None else status_of(refusal),
         headers={} if refusal is None else room_routes.patience(refusal),
         sessions=[seen.view for seen in listing.items], total=listing.total, limit=limit, offset=offset, q=q, tag=tag,
         status_filter=status, states=[str(state) for state in terms.SessionStatus], actions=pending,
         open_total=open_total, guided=not house.models.configured, languages=wording.languages(),
-        locale=edge.locale(request), typed=typed or {}, refusal=refusal, model=house.models.describe(),
+        locale=locale, typed=typed or {}, refusal=refusal, writer=room_routes.writer(request, locale),
         used=await _used(request, who), quota=house.settings.solve_quota_limit,
         period=house.settings.solve_quota_period,
     )  # fmt: skip
@@ -125,8 +125,9 @@ async def _used(request: Request, who: Actor) -> int | None:
 
 
 def _page(request: Request, name: str, **context: Any) -> Response:
-    now = to_text(deps.installation(request).clock.now())
-    return answer.page(request, name, w=wording.words("en"), lang=None, now=now, **context)
+    """A page about many sessions speaks the reader's language: that of a session they would begin now."""
+    now, locale = to_text(deps.installation(request).clock.now()), edge.locale(request)
+    return answer.page(request, name, w=wording.words(locale), lang=wording.LANGUAGES[locale], now=now, **context)
 
 
 def _answered(spoken: talk.Talk) -> bool:

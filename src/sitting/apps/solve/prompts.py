@@ -2,8 +2,9 @@
 
 One prompt for each step and language: the rules, the step's task, the tactic, whether the reply closes the step, what
 is believed, what is open from earlier sessions, the cards, and the whole history in order. What the owner wrote stands
-between tags that it cannot close, and the rules say that it is data. Addresses and phone numbers stay here. The same
-function counts the prompt before a message is stored and builds it when the job runs.
+between tags that it cannot close, and the rules say that it is data; for a small model, which tags confuse, in messages
+and lines of its own. Nobody can write what begins or ends a message for a model. Addresses and phone numbers stay here.
+The same function counts the prompt before a message is stored and builds it when the job runs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .terms import (
     SolveStep,
 )
 
-VERSION = 2
+VERSION = 3
 MESSAGE_OVERHEAD = 4  # tokens a message costs beside its text
 # A model with a small window is a small model: many rules confuse it, it repeats tags and takes them for its task, and
 # what it says after a few sentences is not worth waiting for. It is told little; its words decide nothing anyway.
@@ -34,7 +35,8 @@ _SMALL_WINDOW, _SMALL_SHARE = 8192, 24
 _ASKED_LINES, _ASKED_LINE, _ASKED_TITLE = 2, 90, 60
 Count = Callable[[str], int]
 
-_TAG = re.compile(r"<(?=\s*/?\s*said\b)", re.IGNORECASE)
+# Our own tag, and the marks with which the templates of local models begin and end a message.
+_TAG = re.compile(r"<(?=\s*/?\s*said\b|\||\s*/?\s*s\s*>|(?:start|end)_of_turn\b)", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _PHONE = re.compile(r"(?<![A-Za-z0-9_.,-])(?:\+|00)?\(?\d(?:[ \u00a0().\-/]{0,2}\d){6,14}(?![A-Za-z0-9_-])")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
@@ -140,7 +142,7 @@ def _brief(session: Session, words: Phrases, wish: Wish) -> str:
     parts = [words.brief, words.closings[step] if wish.closing else words.tasks[step]]
     if wish.tactic is not None and wish.tactic in words.tactics:
         parts.append(words.tactics[wish.tactic])
-    parts += [f"{words.carried} {each['first_step_action']}" for each in session.data["carried"][:1]]
+    parts += [f"{words.carried} {_line(each['first_step_action'])}" for each in session.data["carried"][:1]]
     if step == SolveStep.OPTIONS:
         parts += [_card(card, words, False) for card in gates.cards(session)]
     return _shown("\n".join(parts), wish)
@@ -158,7 +160,7 @@ def _system(session: Session, words: Phrases, wish: Wish) -> str:
         parts.append(words.tactics[wish.tactic])
     parts += [" ".join(trailer), _beliefs(session, words)]
     if carried := session.data["carried"]:
-        lines = "\n".join(_fenced(each["first_step_action"]) for each in carried)
+        lines = "\n".join(f"<said>{_line(each['first_step_action'])}</said>" for each in carried)
         parts.append(f"{words.carried}\n{lines}")
     if step in (SolveStep.OPTIONS, SolveStep.COMMIT) and (cards := gates.cards(session)):
         chosen = session.data["chosen_option"]
@@ -169,7 +171,7 @@ def _system(session: Session, words: Phrases, wish: Wish) -> str:
 def _beliefs(session: Session, words: Phrases) -> str:
     known = gates.beliefs(session)
     lines = [
-        f"- {slot} ({words.slots[slot]}): {_fenced(belief['text']) if belief else words.unknown}"
+        f"- {slot} ({words.slots[slot]}): {_line(belief['text']) if belief else words.unknown}"
         for slot, belief in known.items()
     ]
     return "\n".join([words.beliefs, *lines])
@@ -179,7 +181,7 @@ def _card(card: Mapping[str, Any], words: Phrases, chosen: bool) -> str:
     """A card in one line."""
     details = "; ".join(" / ".join(card[name]) for name in ("actions", "pros", "cons") if card[name])
     mark = f" [{words.chosen}]" if chosen else ""
-    return f"- {card['id']}{mark} {_fenced(card['title'])} ({card['effort']}): {_fenced(details)}"
+    return f"- {card['id']}{mark} {_line(card['title'])} ({card['effort']}): {_line(details)}"
 
 
 def _fitted(
@@ -207,7 +209,9 @@ def _fitted(
 
 def _said(said: Said, wish: Wish) -> str:
     text = _shown(said.content, wish)
-    return f"<said>\n{_fenced(text)}\n</said>" if said.role == "user" and not wish.small else text
+    if said.role == "user" and not wish.small:
+        return f"<said>\n{_fenced(text)}\n</said>"
+    return _fenced(text)
 
 
 def _clipped(said: Said, room: int, words: Phrases, count: Count) -> Said:
@@ -225,8 +229,13 @@ def _shown(text: str, wish: Wish) -> str:
 
 
 def _fenced(text: str) -> str:
-    """Text that cannot open or close our tag."""
+    """Text that cannot open or close our tag, nor a message."""
     return _TAG.sub("&lt;", text)
+
+
+def _line(text: str) -> str:
+    """The same on one line: what stands among our own lines begins none."""
+    return " ".join(_fenced(text).split())
 
 
 def _phone(found: re.Match[str]) -> str:

@@ -25,7 +25,7 @@ from ...core.session import Session
 from ...engine import Done
 from ...web import answer, deps
 from ...web.errors import status_of
-from . import commands, edge, gates, rules, talk, terms, views, wording
+from . import commands, decide, edge, facts, gates, rules, talk, terms, views, wording
 
 router = APIRouter(include_in_schema=False)
 Who = Annotated[Actor, Depends(edge.owner)]
@@ -34,7 +34,7 @@ BACK = re.compile(r"/solve(/actions|/[0-9a-f-]{36})?")
 LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 ZONE = re.compile(r"-?[0-9]{1,3}")
 LEVELS = ((0, "exhausted"), (10, "critical"), (25, "warning"))
-FORM_IDS = {"options": "own-option", "commit": "commit-form"}
+FORM_IDS = {"options": "own-option", "commit": "commit-form", "belief": "belief-form"}
 LASTING = (errors.NotFound, errors.NotAuthenticated, errors.NotAllowed)
 
 
@@ -131,7 +131,7 @@ async def believe(request: Request, id: str, slot: str, who: Who) -> Response:
     def made(typed: Typed) -> Command:
         return strict.check(commands.CorrectBelief, {"slot": slot, "text": typed.get("text", "").strip() or None})
 
-    return await _act(request, id, who, "belief", made)
+    return await _act(request, id, who, "belief", made, careful=("text",), anchor="#beliefs")
 
 
 @router.post("/solve/{id}/commit")
@@ -252,14 +252,14 @@ async def page(request: Request, id: str, who: Actor, refused: Refused | None = 
     locale, step = view["locale"], view["current_step"]
     spoken = talk.talk(views.tell(event, seen.audience) for event in events)
     models = deps.installation(request).models
-    guided = not models.configured
+    guided = not facts.answerable(seen.session, models)
     form = refused.form if refused else ""
     return answer.page(
         request, "solve/session.html", status=refused.status if refused else 200,
         headers=refused.headers if refused else {}, s=view, base=f"/solve/{id}", title=_title(view),
         w=wording.words(locale), lang=wording.LANGUAGES[locale], languages=wording.languages(),
-        talk=spoken, known={said.id for said in spoken.said}, guided=guided,
-        unaided=models.describe()["kind"] == "local", writer=_writer(request, locale),
+        talk=spoken, known={said.id for said in spoken.said}, guided=guided, spent=guided and models.configured,
+        unaided=models.describe()["kind"] == "local", writer=writer(request, locale),
         writing=await _writing(request, id, who, view["active_turn"]),
         questions=wording.questions(locale, step) if guided else [], resources=resources(request),
         open_carried=await _still_open(request, who, view["carried"]),
@@ -297,7 +297,7 @@ def _tokens(tokens: Mapping[str, int]) -> dict[str, Any]:
     return {"left": left, "level": next((level for most, level in LEVELS if share <= most), "normal")}
 
 
-def _writer(request: Request, locale: str) -> str:
+def writer(request: Request, locale: str) -> str:
     """Who writes the answers, and where what one writes goes."""
     house = deps.installation(request)
     model = house.models.describe()
@@ -378,7 +378,7 @@ def _reminder(typed: Typed, now: datetime) -> str | None:
         at = None if local is None else (local + timedelta(minutes=zone)).replace(tzinfo=now.tzinfo)
     except (ValueError, OverflowError):
         at = None
-    if at is None or not now < at <= now + timedelta(days=365):
+    if at is None or not now < at <= decide.year_after(now):
         raise errors.Invalid.field("date", "Choose a date and a time in the future, at most one year ahead.")
     return to_text(at)
 

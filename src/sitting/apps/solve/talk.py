@@ -138,8 +138,8 @@ class Talk:
             case "options_offered":
                 if self._cards:
                     self.entries.append(Noted("new_cards"))
-                self._cards = {card["id"]: card["title"] for card in data["cards"]}
-            case "option_added":
+                self._cards = {card["id"]: card["title"] for card in data["cards"] or ()}
+            case "option_added" if data["card"]:
                 self._cards[data["card"]["id"]] = data["card"]["title"]
             case "option_chosen":
                 self._choice = self._cards.get(data["option_id"], data["option_id"])

@@ -96,7 +96,6 @@ MAX_REPLY = 32_000  # code points of a reply that are kept; 1,024 tokens are far
 MAX_MOVES = 20  # moves that are shown; a move can be contested again and again
 MAX_EVIDENCE = 10  # substantive messages of a step that are remembered, the latest
 MAX_CARRIED = 3
-REMINDER_DAYS = 366  # a year, whichever it is
 OUTPUT_TOKENS = 1024
 CARDS_TOKENS = 700  # what a data-only request may answer, where the reservation has room for it
 LEAST_CARDS_TOKENS = 320

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from io import StringIO
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -64,13 +65,13 @@ class _Reply:
         self.room, self.model = room, model
         self._monotonic = monotonic
         self._began = monotonic()
-        self._pieces: list[str] = []
+        self._text = StringIO()
         self.splitter = trailer.Splitter()
         self.input_tokens = self.output_tokens = 0
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
+        return self._text.getvalue()
 
     @property
     def spent_seconds(self) -> float:
@@ -87,7 +88,7 @@ class _Reply:
     def write(self, piece: str) -> None:
         """Prose for people to watch; never a part of what is for the program."""
         if piece:
-            self._pieces.append(piece)
+            self._text.write(piece)
             self.room.write(piece)
 
     def ask(
@@ -106,14 +107,14 @@ class _Reply:
             ModelFault: the call failed.
             ModelTimeout: it took too long, also until its first token.
         """
-        heard: list[str] = []
+        heard = StringIO()
 
         def hear(piece: str) -> None:
-            heard.append(piece)
+            heard.write(piece)
             on_text(piece)
 
         def silent_too_long() -> bool:
-            return first_by is not None and not self._pieces and self.spent_seconds > first_by
+            return first_by is not None and not self._text.tell() and self.spent_seconds > first_by
 
         reported: tuple[int | None, int | None] = (None, None)
         try:
@@ -128,7 +129,7 @@ class _Reply:
             )
             reported = (answered.input_tokens, answered.output_tokens)
         finally:
-            text = "".join(heard)
+            text = heard.getvalue()
             if text or any(reported):
                 self.input_tokens += prompt.tokens if reported[0] is None else reported[0]
                 self.output_tokens += self.model.count(text) if reported[1] is None else reported[1]
