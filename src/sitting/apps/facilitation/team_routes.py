@@ -55,7 +55,7 @@ async def index(request: Request, who: Who) -> Response:
 @router.get("/admin/teams/create")
 async def create_form(request: Request, who: Who) -> Response:
     """The form for a team."""
-    return _form(request, None, who)
+    return await _form(request, None, who)
 
 
 @router.post("/admin/teams/create")
@@ -81,7 +81,7 @@ async def create(request: Request, who: Who) -> Response:
             raise refusals.code_taken(values.get("code", "").strip().upper()) from None
 
     async def again(refused: edge.Refused) -> Response:
-        return _form(request, None, who, refused)
+        return await _form(request, None, who, refused)
 
     return await edge.or_again(request, "team", created(), again)
 
@@ -92,7 +92,7 @@ async def show(request: Request, team_id: str, who: Who) -> Response:
     team = (await edge.see_team(request, team_id, who)).session
     if edge.names_json(request):
         return answer.json(team_views.team(team), headers={"Vary": "Accept"})
-    return _form(request, team, who)
+    return await _form(request, team, who)
 
 
 @router.post("/admin/teams/{team_id}")
@@ -293,7 +293,7 @@ async def _done(
 
 async def _or_team(request: Request, id: str, who: Actor, name: str, answering: Awaitable[Response]) -> Response:
     async def again(refused: edge.Refused) -> Response:
-        return _form(request, (await edge.see_team(request, id, who)).session, who, refused)
+        return await _form(request, (await edge.see_team(request, id, who)).session, who, refused)
 
     return await edge.or_again(request, name, answering, again)
 
@@ -332,7 +332,7 @@ def _owner_and_day(sent: deps.Form) -> dict[str, Any]:
     return values
 
 
-def _form(request: Request, team: Session | None, who: Actor, refused: edge.Refused | None = None) -> Response:
+async def _form(request: Request, team: Session | None, who: Actor, refused: edge.Refused | None = None) -> Response:
     shown = described(team) if team is not None else None
     values = {**DEFAULTS, **({name: shown[name] for name in TEXTS} | shown["settings"] if shown else {})}
     if refused and refused.form == "team":
@@ -341,6 +341,7 @@ def _form(request: Request, team: Session | None, who: Actor, refused: edge.Refu
         request, "admin/teams/form.html", status=refused.status if refused else 200,
         headers=refused.headers if refused else {"Vary": "Accept"}, team=shown, values=values, refused=refused,
         errors=refused.faults if refused else {}, switches=SWITCHES, me=who.id,
+        names=await deps.names(request, shown["facilitators"] if shown else (), who),
         actions=team_views.actions(team) if team is not None else [],
         join_url=join_url(request, team.data["code"]) if team is not None else "",
     )  # fmt: skip
