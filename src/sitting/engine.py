@@ -77,7 +77,7 @@ class Engine:
         self._holding = Holding(kinds, epoch=epoch)
         self._writing = Writing(self._holding, clock=clock, wakes=wakes, installed=self.installed)
         self._outside = ThreadPoolExecutor(4, thread_name_prefix="engine-outside")
-        self._writing.on_erased = self._truncate_later
+        self._writing.on_erased = self._scrub_later
 
     def on_work(self, call: Callable[[], None]) -> None:
         """Have `call` made after a commit that queued a job or set a deadline."""
@@ -212,7 +212,7 @@ class Engine:
                 self._writing.erase_copies(tx, id)
 
         erased = self.store.write(lambda tx: self._after_due(tx, session, erase_in))
-        return _then(erased, lambda _: self._outside.submit(self.store.truncate_log))
+        return _then(erased, lambda _: self._outside.submit(self.store.scrub))
 
     def adopt(self, kind: str, id: str, records: list[chain.Record], actor: Actor) -> Future[Session]:
         """Take in a session from a bundle whose chain has been verified. Raises KeyTaken when its id is known here."""
@@ -320,7 +320,7 @@ class Engine:
 
         def read(tx: Tx) -> Listing | tuple[str, ...]:
             now = milliseconds(self.clock.now())
-            ids, total = sessions.listed(tx, reading.wanted(definition, actor, where, now))
+            ids, total = sessions.listed(tx, reading.wanted(self.kinds, definition, actor, where, now))
             found = [self._holding.get(tx, id) for id in ids]
             if late := tuple(held.session.id for held in found if _is_late(definition, held.session, now)):
                 return late
@@ -416,8 +416,8 @@ class Engine:
 
         return _then(self.store.read(read), lambda value: self.store.write(refused) if value is _LATE else None)
 
-    def _truncate_later(self) -> None:
-        self._outside.submit(self.store.truncate_log)
+    def _scrub_later(self) -> None:
+        self._outside.submit(self.store.scrub)
 
 
 def _folded(kind: Kind, session: Session, records: Iterable[chain.Record]) -> Session:

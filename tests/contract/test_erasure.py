@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from sitting.store import Store, jobs, sessions
 from sitting.store.schema import metadata
 from sitting.store.transaction import Tx
 from tests.contract.test_engine import once
-from tests.support import workshop
+from tests.support import toy, workshop
 from tests.support.engines import ADA, ADMIN, BOB, Bench, bench
 from tests.support.workshop import Say
 
@@ -112,6 +113,21 @@ def test_a_person_is_erased_from_everywhere(run: Bench, tmp_path: Path) -> None:
     assert (view["name"], view["said"]) == (None, 4)
     assert run(run.engine.text(session, turn, ADA)).text == ""
     assert run(run.engine.turn(session, turn, ADA)).status == "running", "it has read its input already"
+
+
+def test_what_was_erased_stands_in_no_unused_part_of_a_page(store: Store, tmp_path: Path, dice: Random) -> None:
+    """While several sessions are written to, pages fill up and are split again and again; that leaves copies."""
+    with bench(store, kinds={"toy": toy.KIND}) as run:
+        names = [f"{CANARY}-{number}-" for number in range(12)]
+        ids = [run(run.engine.open("toy", toy.Create(name=name, words=1000), ADA)).session.id for name in names]
+        for _ in range(300):
+            number = dice.randrange(len(ids))
+            text = f"{names[number]} {'x' * dice.choice((5, 100, 300, 600, 900))}"
+            run(run.engine.do(ids[number], toy.Note(text=text), ADA))
+        for name, id in zip(names, ids, strict=True):
+            run(run.engine.do(id, toy.Pause(), ADA))
+            run(run.engine.erase(id, ADA))
+            assert found(run, name, tmp_path) == []
 
 
 def test_only_that_person_is_erased(run: Bench) -> None:

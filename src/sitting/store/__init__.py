@@ -51,6 +51,8 @@ class Store:
         self._closed = False
         self._door = threading.Lock()  # so that nothing enters behind the one who closes, and waits for ever
         if self.is_sqlite:
+            self._scrubbing = threading.Lock()
+            self._scrubs = self._scrubbed = 0
             self._last_size = 0
             self._commit_seconds = 0.0
             self._ending = False
@@ -95,11 +97,24 @@ class Store:
             connection.close()
         self.engine.dispose()
 
-    def truncate_log(self) -> None:
-        """Make sure that erased content is no longer in the write-ahead log either. SQLite only."""
-        if self.is_sqlite:
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    def scrub(self) -> None:
+        """Leave nothing of what was erased in the files. SQLite only. Who comes while it is done shares the next time.
+
+        Raises StoreUnavailable: it may still stand there.
+        """
+        if not self.is_sqlite:
+            return
+        begun = self._scrubs
+        with self._scrubbing:
+            if self._scrubbed > begun:
+                return
+            self._scrubs += 1
+            try:
+                with self.engine.connect() as connection:
+                    dialect.scrub(_driver(connection), str(self.engine.url.database))
+            except Exception as error:
+                raise errors.StoreUnavailable("It was erased, but may still stand in the database's files.") from error
+            self._scrubbed = self._scrubs
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
         try:

@@ -81,7 +81,7 @@ def _opened(url: str, now: int) -> int:
     try:
         migrate.check(store)
         epoch = store.write(begin).result()
-        store.truncate_log()
+        store.scrub()
         return epoch
     finally:
         store.close()
@@ -96,9 +96,9 @@ def _draft(target: Path) -> Iterator[Path]:
     try:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         yield draft
-        _sync(draft)
+        dialect.sync(draft)
         draft.rename(target)
-        _sync(target.parent)
+        dialect.sync(target.parent)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise errors.DiskFull() from error
@@ -108,14 +108,6 @@ def _draft(target: Path) -> Iterator[Path]:
     finally:
         for left in ("", "-wal", "-shm", "-journal"):
             Path(f"{draft}{left}").unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _vacuum(url: URL, draft: Path) -> None:

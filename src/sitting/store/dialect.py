@@ -7,6 +7,7 @@ is `seq` order; no prepared statements and no session state, so a transaction po
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy.engine import make_url
 from .. import errors
 
 SQLITE_BUSY_MS = 10_000
+REWRITTEN_BYTES = 64 * 1024 * 1024
 _SQLITE_FLOOR = (3, 51, 3)
 _SQLITE_MENDED = {(3, 50, 7), (3, 44, 6)}
 _SCHEMA_LOCK = 0x5171_9600
@@ -95,6 +97,30 @@ def commit(driver: Any) -> None:
         raise errors.Misuse("A write went on after a statement of it had failed.")
 
 
+def scrub(connection: Any, database: str) -> None:
+    """Write the file anew and cut the write-ahead log to nothing, so that neither holds what was erased.
+
+    SQLite overwrites what it deletes, but when it spreads a full page over two it leaves copies in the unused part of
+    the first. A large file is not written anew: that takes memory for all of it, and writers wait.
+
+    Raises StoreUnavailable, OSError and the driver's errors.
+    """
+    ((pages,), (size,)) = (connection.execute(f"PRAGMA page_{what}").fetchone() for what in ("count", "size"))
+    if pages * size <= REWRITTEN_BYTES:
+        connection.execute("VACUUM").close()
+    _empty_log(connection)
+    sync(Path(f"{database}-wal"))  # SQLite does not; after a power cut the old log would be there again
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a directory, are on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def again(error: BaseException) -> bool:
     """Whether the same write may simply be run again: a deadlock, a lost race for a key."""
     return isinstance(error, psycopg.Error) and error.sqlstate in _POSTGRES_AGAIN
@@ -121,11 +147,13 @@ def translated(error: Exception) -> Exception:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}").close()
     _into_wal(connection)
+    _check_writable(connection)
+    connection.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}").close()
     for pragma in (
         "synchronous=FULL",
         "secure_delete=ON",
         "temp_store=MEMORY",
-        "cache_size=-16000",
+        "cache_size=-2000",
         "mmap_size=268435456",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
@@ -142,3 +170,24 @@ def _into_wal(connection: Any) -> None:
             if not str(error.sqlite_errorname).startswith("SQLITE_BUSY") or time.monotonic() > patience:
                 raise
             time.sleep(0.005)
+
+
+def _check_writable(connection: Any) -> None:
+    """When SQLite is refused a file, if only for a moment, it opens it read-only; that would stay so while we run."""
+    connection.execute("PRAGMA busy_timeout=0").close()
+    connection.execute("BEGIN").close()
+    try:
+        connection.execute("PRAGMA user_version=0").close()
+    except pysqlite3.OperationalError as error:
+        if not str(error.sqlite_errorname).startswith("SQLITE_BUSY"):
+            raise
+    connection.execute("ROLLBACK").close()
+
+
+def _empty_log(connection: Any) -> None:
+    """For another who does so at this moment, which any commit may lead to, SQLite does not wait."""
+    patience = time.monotonic() + SQLITE_BUSY_MS / 1000
+    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > patience:
+            raise errors.StoreUnavailable("The database's log is in use.")
+        time.sleep(0.005)
