@@ -7,26 +7,47 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, text, update
 
 from ..core.event import from_text, to_text
 from ..core.kind import JobRequest
+from . import schema
 from .schema import jobs
 from .transaction import Hot, Tx
 
 QUEUED, LEASED, DONE, CANCELLED, FAILED = "queued", "leased", "done", "cancelled", "failed"
 ACTIVE = (QUEUED, LEASED)
 _COLUMNS = tuple(jobs.c)
-_IS_ACTIVE = jobs.c.state.in_(ACTIVE)
-_OF_SESSION = Hot(
-    select(*_COLUMNS).where(
-        jobs.c.session == bindparam("session_"), or_(jobs.c.state == QUEUED, jobs.c.state == LEASED)
-    )
-)
+# In the words of the partial indexes: otherwise every look would read the jobs that have ended, too.
+_IS_ACTIVE = text(schema.ACTIVE)
+_OF_SESSION = Hot(select(*_COLUMNS).where(jobs.c.session == bindparam("session_"), _IS_ACTIVE))
 _IS_ONE = and_(jobs.c.session == bindparam("session_"), jobs.c.id == bindparam("id_"))
 _ONE = Hot(select(*_COLUMNS).where(_IS_ONE))
 _HELD = Hot(select(jobs.c.state, jobs.c.lease).where(_IS_ONE))
 _HELD_LOCKED = Hot(select(jobs.c.state, jobs.c.lease).where(_IS_ONE).with_for_update())
+_ADD = Hot(insert(jobs).values({column.name: bindparam(column.name) for column in _COLUMNS}))
+_READY = Hot(
+    select(*_COLUMNS)
+    .where(
+        _IS_ACTIVE,
+        jobs.c.run_at <= bindparam("now_"),
+        or_(jobs.c.state == QUEUED, jobs.c.lease_until <= bindparam("now_")),
+    )
+    .order_by(jobs.c.run_at)
+    .limit(bindparam("limit_"))
+    .with_for_update(skip_locked=True)
+)
+_TAKE = Hot(
+    update(jobs)
+    .where(_IS_ONE)
+    .values(state=LEASED, lease=bindparam("lease_"), attempt=bindparam("attempt_"), lease_until=bindparam("until_"))
+)
+_IS_MINE = and_(_IS_ONE, jobs.c.state == LEASED, jobs.c.lease == bindparam("lease_"))
+_RENEW = Hot(update(jobs).where(_IS_MINE).values(lease_until=bindparam("until_")))
+_RETRY = Hot(update(jobs).where(_IS_MINE).values(state=QUEUED, run_at=bindparam("at_"), lease_until=None))
+_END = Hot(
+    update(jobs).where(_IS_ONE).values(state=bindparam("to_"), end_seq=bindparam("seq_"), lease_until=None, input="{}")
+)
 
 
 @dataclass(frozen=True)
@@ -62,24 +83,23 @@ class Job:
 def add(tx: Tx, session: str, request: JobRequest, *, now: datetime, trace: str = "") -> None:
     """Queue a job, to be run at once. `trace` is the `traceparent` of who asked for it."""
     tx.run(
-        insert(jobs).values(
-            session=session,
-            id=request.id,
-            key=request.key,
-            purpose=request.purpose,
-            state=QUEUED,
-            input=json.dumps(dict(request.input)),
-            on_takeover=request.on_takeover,
-            audiences=json.dumps(request.audiences),
-            retries=request.retries,
-            attempt=0,
-            lease=0,
-            lease_until=None,
-            run_at=to_text(now),
-            created_at=to_text(now),
-            end_seq=None,
-            trace=trace,
-        )
+        _ADD,
+        session=session,
+        id=request.id,
+        key=request.key,
+        purpose=request.purpose,
+        state=QUEUED,
+        input=json.dumps(dict(request.input)),
+        on_takeover=request.on_takeover,
+        audiences=json.dumps(request.audiences),
+        retries=request.retries,
+        attempt=0,
+        lease=0,
+        lease_until=None,
+        run_at=to_text(now),
+        created_at=to_text(now),
+        end_seq=None,
+        trace=trace,
     )
 
 
@@ -96,21 +116,17 @@ def one(tx: Tx, session: str, id: str) -> Job | None:
 
 def take(tx: Tx, *, now: datetime, until: datetime, limit: int) -> list[Job]:
     """Lease jobs that wait, or whose holder's lease has run out. On PostgreSQL, rows others are taking are skipped."""
-    ready = (
-        select(*_COLUMNS)
-        .where(
-            _IS_ACTIVE,
-            jobs.c.run_at <= to_text(now),
-            or_(jobs.c.state == QUEUED, and_(jobs.c.state == LEASED, jobs.c.lease_until <= to_text(now))),
-        )
-        .order_by(jobs.c.run_at)
-        .limit(limit)
-    )
     taken = []
-    for row in tx.all(ready.with_for_update(skip_locked=True)):
+    for row in tx.all(_READY, now_=to_text(now), limit_=limit):
         job = _job(row)
-        mine = {"state": LEASED, "lease": job.lease + 1, "attempt": job.attempt + 1, "lease_until": to_text(until)}
-        tx.run(update(jobs).where(jobs.c.session == job.session, jobs.c.id == job.id).values(**mine))
+        tx.run(
+            _TAKE,
+            session_=job.session,
+            id_=job.id,
+            lease_=job.lease + 1,
+            attempt_=job.attempt + 1,
+            until_=to_text(until),
+        )
         taken.append(
             replace(
                 job,
@@ -126,7 +142,7 @@ def take(tx: Tx, *, now: datetime, until: datetime, limit: int) -> list[Job]:
 
 def renew(tx: Tx, session: str, id: str, *, lease: int, until: datetime) -> bool:
     """Hold on to a lease; False when it is lost."""
-    return tx.run(_mine(session, id, lease).values(lease_until=to_text(until))) == 1
+    return tx.run(_RENEW, session_=session, id_=id, lease_=lease, until_=to_text(until)) == 1
 
 
 def holds(tx: Tx, session: str, id: str, *, lease: int) -> bool:
@@ -137,21 +153,17 @@ def holds(tx: Tx, session: str, id: str, *, lease: int) -> bool:
 
 def end(tx: Tx, session: str, id: str, *, state: str, seq: int) -> None:
     """Close a job with the event that reported it; its input goes, because an ended job needs none."""
-    tx.run(
-        update(jobs)
-        .where(jobs.c.session == session, jobs.c.id == id)
-        .values(state=state, end_seq=seq, lease_until=None, input="{}")
-    )
+    tx.run(_END, session_=session, id_=id, to_=state, seq_=seq)
 
 
 def retry(tx: Tx, session: str, id: str, *, lease: int, run_at: datetime) -> bool:
     """Give a job back to be run later; False when the lease is lost."""
-    return tx.run(_mine(session, id, lease).values(state=QUEUED, run_at=to_text(run_at), lease_until=None)) == 1
+    return tx.run(_RETRY, session_=session, id_=id, lease_=lease, at_=to_text(run_at)) == 1
 
 
 def release(tx: Tx, session: str, id: str, *, lease: int, now: datetime) -> bool:
     """Let a lease run out at once, as at shutdown, so that another worker takes the job over."""
-    return tx.run(_mine(session, id, lease).values(lease_until=to_text(now))) == 1
+    return renew(tx, session, id, lease=lease, until=now)
 
 
 def forget_inputs(tx: Tx, session: str) -> None:
@@ -162,10 +174,6 @@ def forget_inputs(tx: Tx, session: str) -> None:
 def forget(tx: Tx, session: str) -> None:
     """Drop every job of a session, with its input."""
     tx.run(delete(jobs).where(jobs.c.session == session))
-
-
-def _mine(session: str, id: str, lease: int) -> Any:
-    return update(jobs).where(jobs.c.session == session, jobs.c.id == id, jobs.c.state == LEASED, jobs.c.lease == lease)
 
 
 def _job(row: tuple[Any, ...]) -> Job:

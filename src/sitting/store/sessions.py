@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from .. import errors
 from ..core.event import from_text, to_text
@@ -97,6 +97,13 @@ _ANSWER = Hot(
     select(answers.c.session, answers.c.request, answers.c.answer, answers.c.expires_at).where(
         answers.c.scope == bindparam("scope_"), answers.c.key == bindparam("key_")
     )
+)
+_COUNTER = Hot(select(counters.c.amount).where(counters.c.account == bindparam("account_")))
+_ADD_COUNTER = Hot(insert(counters).values(account=bindparam("account"), amount=bindparam("amount")))
+_CHARGE = Hot(
+    update(counters)
+    .where(counters.c.account == bindparam("account_"), counters.c.amount + bindparam("amount_") <= bindparam("limit_"))
+    .values(amount=counters.c.amount + bindparam("amount_"))
 )
 _KEEP_ANSWER = Hot(insert(answers).values({column.name: bindparam(column.name) for column in answers.c}))
 _DUE = Hot(
@@ -340,25 +347,20 @@ def listed(tx: Tx, wanted: Wanted) -> tuple[list[str], int]:
 
 def charge(tx: Tx, account: str, *, amount: int, limit: int) -> bool:
     """Add to a counter unless it would pass its limit; False then."""
-    add = (
-        update(counters)
-        .where(counters.c.account == account, counters.c.amount + amount <= limit)
-        .values(amount=counters.c.amount + amount)
-    )
-    if tx.run(add):
+    if tx.run(_CHARGE, account_=account, amount_=amount, limit_=limit):
         return True
     if amount > limit:
         return False
-    if tx.one(select(literal(1)).where(counters.c.account == account)) is not None:
+    if tx.one(_COUNTER, account_=account) is not None:
         # It may have been made by another since the first try, which then said nothing about the limit.
-        return tx.run(add) > 0
-    tx.run(insert(counters).values(account=account, amount=amount))
+        return tx.run(_CHARGE, account_=account, amount_=amount, limit_=limit) > 0
+    tx.run(_ADD_COUNTER, account=account, amount=amount)
     return True
 
 
 def count(tx: Tx, account: str) -> int:
     """What a counter stands at."""
-    row = tx.one(select(counters.c.amount).where(counters.c.account == account))
+    row = tx.one(_COUNTER, account_=account)
     return int(row[0]) if row else 0
 
 

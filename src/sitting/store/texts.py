@@ -13,6 +13,7 @@ _READ = Hot(
     .where(texts.c.session == bindparam("session_"), texts.c.job == bindparam("job_"))
     .order_by(texts.c.off)
 )
+_FORGET = Hot(delete(texts).where(texts.c.session == bindparam("session_"), texts.c.job == bindparam("job_")))
 _EARLIER = texts.alias()
 _SINCE = Hot(
     select(texts.c.off, texts.c.text)
@@ -54,5 +55,7 @@ def since(tx: Tx, session: str, job: str, *, after: int) -> str | None:
 
 def forget(tx: Tx, session: str, job: str | None = None) -> None:
     """Drop the rows of one turn, or of a session's every turn."""
-    wanted = delete(texts).where(texts.c.session == session)
-    tx.run(wanted if job is None else wanted.where(texts.c.job == job))
+    if job is None:
+        tx.run(delete(texts).where(texts.c.session == session))
+    else:
+        tx.run(_FORGET, session_=session, job_=job)
