@@ -35,7 +35,7 @@ class Pace:
 
     stall: float = 30.0
     heartbeat: float = 15.0
-    proof: float = 4.0
+    proof: float = 15.0
     age: float = 600.0
     text: float = 1.0
 

@@ -39,6 +39,15 @@ def spoken(answer: httpx.Response) -> str:
     return told(answer).text
 
 
+def test_words_made_in_one_go_are_the_frames_of_each() -> None:
+    words = ["plain ", 'a "quote"\n', "back\\slash ", "\u2028 and \x85 ", "表 ", "🙂"]
+    alone, off = "", 7
+    for word in words:
+        off += len(word)
+        alone += models.SSETokenEvent(content=word).frame(f"turn.{off}")
+    assert models.tokens("turn", 7, words) == alone
+
+
 def test_frames_are_in_the_documented_form_to_the_letter(house: Scene, ann: Owner) -> None:
     house.plays(Step(("I ", "see.")))
     id = ann.create()

@@ -113,11 +113,7 @@ def locale(request: Request) -> str:
 
 @lru_cache(maxsize=64)  # all who follow a turn are told the same
 def _tokens(turn: str, off: int, text: str) -> bytes:
-    made = []
-    for piece in _WORD.findall(text):
-        off += len(piece)
-        made.append(models.sse("token", {"content": piece}, f"{turn}.{off}"))
-    return "".join(made).encode("utf-8", "backslashreplace")
+    return models.tokens(turn, off, _WORD.findall(text)).encode("utf-8", "backslashreplace")
 
 
 class Written(stream.TurnFrames):

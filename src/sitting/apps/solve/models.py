@@ -7,7 +7,7 @@ their streams with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -135,6 +135,16 @@ class SSEDoneEvent(BaseModel):
     def frame(self, id: str | None = None) -> str:
         """The frame as it stands in the stream."""
         return sse("done", self.model_dump(mode="json", exclude_unset=True), id)
+
+
+def tokens(turn: str, off: int, pieces: Iterable[str]) -> str:
+    """The frames of what was written from `off` on, each as the one of its piece alone, made in one go."""
+    made = []
+    for piece in pieces:
+        off += len(piece)
+        made.append(f'event: token\ndata: {{"content": {_encode(piece)}}}\nid: {turn}.{off}\n\n')
+    joined = "".join(made)
+    return joined if joined.isascii() else joined.translate(_SEPARATORS)
 
 
 def sse(event: str, data: Mapping[str, Any], id: str | None = None) -> str:
