@@ -168,7 +168,7 @@ class Engine:
             if not jobs.holds(tx, lease.session, lease.job, lease=lease.number):
                 raise errors.LeaseLost()
             texts.write(tx, lease.session, lease.job, off=off, text=text)
-            tx.after_commit(lambda: self._writing.wakes.wake_text(lease.session))
+            tx.after_commit(lambda: self._writing.wakes.wake_text(lease.session, lease.job, off, text))
 
         return self.store.write(write)
 

@@ -1,9 +1,12 @@
-"""Wakes the followers of sessions; keeps no data.
+"""Wakes the followers of sessions; keeps no data but the last words of turns that are being written here.
 
 A wake is a hint: it says "look", never what is there. Each followed session has a counter, `tick`, that goes up with
 every hint. A follower notes the tick, reads, and waits until the tick is another one, so a hint that comes between
 reading and waiting is not lost. Hints may be doubled, late or missing: one sweep a second asks the store for the heads
 of all followed sessions, whoever follows them, and ticks what has moved. Losing a hint costs a second.
+
+The one exception: text of a running turn that this process has just stored is at hand for its followers until anything
+else happens in the session, so that they need not read it again (decision 15).
 
 Everything but the thread-safe `wake*` functions runs on the one event loop that entered `serving`.
 """
@@ -25,18 +28,29 @@ from .hints import Hints
 
 log = structlog.get_logger("sitting.live")
 HEADS_AT_ONCE = 1000
+KEPT = 4096  # characters of a turn that a follower may be behind before it has to read
 
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """One followed session. `seq` and `version` are the last ones seen here, only to notice that they moved."""
+    """One followed session. `seq` and `version` are the last ones seen here, only to notice that they moved.
+
+    `tick` goes up with every hint, `moves` with all but those that bring the text of a turn along.
+    """
 
     tick: int = 0
+    moves: int = 0
     seq: int = -1
     version: int = -1
     followers: int = 0
     waiting: set[asyncio.Future[None]] = field(default_factory=set)
     online: Counter[str] = field(default_factory=Counter)
+    texts: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def written(self, turn: str, after: int) -> str:
+        """What was stored of a turn from an offset on, as far as it was seen here; perhaps nothing."""
+        off, text = self.texts.get(turn, (0, ""))
+        return text[after - off :] if off <= after else ""
 
 
 class Live:
@@ -57,6 +71,7 @@ class Live:
         self._topics: dict[str, Topic] = {}
         self._lock = threading.Lock()
         self._hinted: dict[str, tuple[int, int]] = {}
+        self._written: list[tuple[str, str, int, str]] = []
         self._everyone = False
         self._called = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,9 +83,10 @@ class Live:
         self._hint(session, seq, version)
         self._hints.publish(carriers.SESSION + session)
 
-    def wake_text(self, session: str) -> None:
+    def wake_text(self, session: str, turn: str, off: int, text: str) -> None:
         """A turn of this session has written, and that is committed. From any thread; never blocks."""
-        self.wake(session, -1, -1)
+        self._hint(session, -1, -1, written=(session, turn, off, text))
+        self._hints.publish(carriers.SESSION + session)
 
     def wake_all(self) -> None:
         """Every follower here proves itself anew and looks. From any thread; never blocks."""
@@ -140,14 +156,16 @@ class Live:
         elif hint.startswith(carriers.SESSION):
             self._hint(hint.removeprefix(carriers.SESSION), -1, -1)
 
-    def _hint(self, session: str, seq: int, version: int) -> None:
+    def _hint(self, session: str, seq: int, version: int, *, written: tuple[str, str, int, str] | None = None) -> None:
         # Whoever attaches after this look reads after the commit this hint is about.
         if session and session not in self._topics:
             return
         with self._lock:
             if self._loop is None:
                 return
-            if session:
+            if written is not None:
+                self._written.append(written)
+            elif session:
                 before = self._hinted.get(session, (-1, -1))
                 self._hinted[session] = (max(before[0], seq), max(before[1], version))
             else:
@@ -162,18 +180,23 @@ class Live:
         with self._lock:
             hinted, self._hinted = self._hinted, {}
             everyone, self._everyone = self._everyone, False
+            written, self._written = self._written, []
             self._called = False
+        for session, turn, off, text in written:
+            if (topic := self._topics.get(session)) is not None:
+                _keep(topic, turn, off, text)
+                _tick(topic)
         if everyone:
             self._revoked()
         for session, (seq, version) in hinted.items():
             if (topic := self._topics.get(session)) is not None:
                 topic.seq, topic.version = max(topic.seq, seq), max(topic.version, version)
-                _tick(topic)
+                _move(topic)
 
     def _revoked(self) -> None:
         self.access += 1
         for topic in self._topics.values():
-            _tick(topic)
+            _move(topic)
 
     async def _sweeps(self) -> None:
         while True:
@@ -201,7 +224,19 @@ class Live:
                 # A topic that ticked meanwhile was read after this answer, or is about to be; the next sweep compares.
                 if topic is not None and topic.tick == tick and head != (topic.seq, topic.version):
                     topic.seq, topic.version = head
-                    _tick(topic)
+                    _move(topic)
+
+
+def _keep(topic: Topic, turn: str, off: int, text: str) -> None:
+    begin, known = topic.texts.get(turn, (off, ""))
+    follows = begin + len(known) == off and len(known) < KEPT
+    topic.texts[turn] = (begin, known + text) if follows else (off, text)
+
+
+def _move(topic: Topic) -> None:
+    topic.moves += 1
+    topic.texts.clear()
+    _tick(topic)
 
 
 def _tick(topic: Topic) -> None:

@@ -307,14 +307,18 @@ class Scripted(Model):
     def _answer(self, asked: _Asked, patience: _Patience, answer: _Answer) -> str:
         step = self._step(asked.messages, asked.schema)
         room = asked.max_tokens * _BYTES_PER_TOKEN
+        delay, due = step.delay_seconds or self._delay_seconds, time.monotonic()
         for place, piece in enumerate(step.pieces):
             self._before(place, step, patience)
+            # By the clock, like a model that does not slow down with its reader; who was held up does not run after it.
+            due = max(due, time.monotonic() - delay) + delay
+            patience.pause(due - time.monotonic())
             room -= _bytes(piece)
             if room < 0:
                 answer.add(self._usage(step, asked.messages, "".join(step.pieces[:place])))
                 return "length"
             answer.add(Chunk(text=piece))
-        self._before(len(step.pieces), step, patience, last=True)
+        self._before(len(step.pieces), step, patience)
         answer.add(self._usage(step, asked.messages, "".join(step.pieces)))
         return step.finish
 
@@ -334,7 +338,7 @@ class Scripted(Model):
             step = replace(step, pieces=example(schema) if schema is not None else self._says(asked))
         return step
 
-    def _before(self, place: int, step: Step, patience: _Patience, *, last: bool = False) -> None:
+    def _before(self, place: int, step: Step, patience: _Patience) -> None:
         """What happens before a piece, or before the end."""
 
         def check() -> None:
@@ -348,11 +352,8 @@ class Scripted(Model):
         while step.stall_after == place:
             check()
             time.sleep(GLANCE_SECONDS)
-        if last:
-            return
-        if step.gate is not None:
+        if step.gate is not None and place < len(step.pieces):
             step.gate.hold(check)
-        patience.pause(step.delay_seconds or self._delay_seconds)
 
     def _usage(self, step: Step, messages: Sequence[Message], given: str) -> Chunk:
         if step.usage is None:

@@ -88,11 +88,13 @@ class Room:
         return done.session
 
     def write(self, text: str) -> None:
-        """Text for people to watch."""
+        """Text for people to watch. The first piece is stored at once; what follows, at the next beat of the pulse."""
         if text:
             with self._lock:
                 self._waiting.append(text)
-            self.flush()
+                first = self._storing is None
+            if first:
+                self.flush()
 
     def written(self) -> str:
         """The text so far, that of an earlier attempt included."""

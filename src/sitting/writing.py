@@ -41,11 +41,11 @@ class Once:
 
 
 class Wakes(Protocol):
-    """Who is told after a commit. A hint, never data."""
+    """Who is told after a commit. A hint, never data, but for the text of a turn: who has it need not read it."""
 
     def wake(self, session: str, seq: int, version: int) -> None: ...
 
-    def wake_text(self, session: str) -> None: ...
+    def wake_text(self, session: str, turn: str, off: int, text: str) -> None: ...
 
 
 class Writing:

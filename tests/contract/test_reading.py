@@ -119,9 +119,10 @@ def begun(run: Bench, session: str) -> Lease:
 def test_a_turn_is_read_while_it_runs_and_when_it_has_ended(run: Bench, talk: str) -> None:
     lease = begun(run, talk)
     turn = lease.job
-    for off, text in ((0, "żółw"), (4, " 🐢 and"), (10, " more")):
+    pieces = ((0, "żółw"), (4, " 🐢 and"), (10, " more"))
+    for off, text in pieces:
         run(run.engine.write_text(lease, off=off, text=text))
-    assert run.woken.texts == [talk] * 3
+    assert run.woken.texts == [(talk, turn, *piece) for piece in pieces]
     page = run(run.engine.text(talk, turn, BOB, after=5))
     assert (page.off, page.text, page.ended, page.status, page.seq) == (5, "🐢 and more", False, "running", None)
     assert run(run.engine.text(talk, turn, BOB, after=15)).text == ""

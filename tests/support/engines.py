@@ -32,13 +32,13 @@ class Woken:
 
     def __init__(self) -> None:
         self.wakes: list[tuple[str, int, int]] = []
-        self.texts: list[str] = []
+        self.texts: list[tuple[str, str, int, str]] = []
 
     def wake(self, session: str, seq: int, version: int) -> None:
         self.wakes.append((session, seq, version))
 
-    def wake_text(self, session: str) -> None:
-        self.texts.append(session)
+    def wake_text(self, session: str, turn: str, off: int, text: str) -> None:
+        self.texts.append((session, turn, off, text))
 
 
 class Bench:

@@ -227,8 +227,36 @@ def test_hints_travel_both_ways() -> None:
                 assert await live.wait(topic, 1, 5)
                 assert topic.tick == 2
             live.wake("unfollowed", 1, 1)
-            live.wake_text("unfollowed")
+            live.wake_text("unfollowed", "turn", 0, "text")
         assert hints.published == ["session:unfollowed", "session:unfollowed"]
+
+    asyncio.run(scene())
+
+
+def test_what_a_turn_writes_here_is_at_hand_until_something_else_happens() -> None:
+    async def scene() -> None:
+        live = Live(Heads().heads, every=60)
+        async with live.serving():
+            with live.follow("s") as topic:
+                live.wake_text("s", "turn", 3, "four ")
+                live.wake_text("s", "turn", 8, "five")
+                assert await live.wait(topic, 0, 5)
+                assert [topic.written("turn", after) for after in (2, 3, 7, 8, 12)] == [
+                    "",
+                    "four five",
+                    " five",
+                    "five",
+                    "",
+                ]
+                assert (topic.written("another", 0), topic.moves) == ("", 0)
+                tick = topic.tick
+                live.wake_text("s", "turn", 20, "far")
+                assert await live.wait(topic, tick, 5)
+                assert (topic.written("turn", 8), topic.written("turn", 20)) == ("", "far")
+                tick = topic.tick
+                live.wake("s", 2, 2)
+                assert await live.wait(topic, tick, 5)
+                assert (topic.written("turn", 20), topic.moves) == ("", 1)
 
     asyncio.run(scene())
 

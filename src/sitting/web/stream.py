@@ -24,7 +24,7 @@ from .. import errors
 from ..core.actor import Actor
 from ..engine import Engine
 from ..live import Live, Topic
-from ..reading import Page, TextPage
+from ..reading import RUNNING, Page, TextPage
 from . import deps, frames, metrics, poll
 from .deps import Who
 from .feed import Feed, Seat
@@ -341,6 +341,7 @@ class TurnStream(EventStream):
     ) -> None:
         super().__init__(request, session, who, headers=headers)
         self.turn, self.off, self.written = turn, after, written
+        self.moves, self.read_at = -1, 0.0
 
     async def run(self, out: Out, topic: Topic) -> bool:
         text = await self._read(topic)
@@ -356,9 +357,17 @@ class TurnStream(EventStream):
             if not await self.parked(out, topic, at_most=self.pace.text, beat=frames.HEARTBEAT):
                 return True
             self.note(topic)
-            text = await self._read(topic)
+            text = self._handed(topic) or await self._read(topic)
+
+    def _handed(self, topic: Topic) -> TextPage | None:
+        """What was written since, when it was stored here and nothing else has happened since the last look."""
+        if topic.moves != self.moves or time.monotonic() >= self.read_at + self.pace.text:
+            return None
+        text = topic.written(self.turn, self.off)
+        return TextPage(self.off, text, False, RUNNING, None) if text else None
 
     async def _read(self, topic: Topic) -> TextPage:
+        self.moves, self.read_at = topic.moves, time.monotonic()
         actor, turn, off = self.actor, self.turn, self.off
 
         async def read() -> TextPage:
