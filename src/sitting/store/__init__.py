@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 
 from .. import errors
@@ -23,6 +24,7 @@ from . import dialect
 from .transaction import Driver, Tx
 
 T = TypeVar("T")
+log = structlog.get_logger("sitting.store")
 MAX_BATCH = 256
 PATIENCE_SECONDS = 0.005  # so that one stalled commit does not make the next ones wait
 ATTEMPTS = 5
@@ -113,6 +115,7 @@ class Store:
                 with self.engine.connect() as connection:
                     dialect.scrub(_driver(connection), str(self.engine.url.database))
             except Exception as error:
+                log.error("erased words may still stand in the database's files", error=type(error).__name__)
                 raise errors.StoreUnavailable("It was erased, but may still stand in the database's files.") from error
             self._scrubbed = self._scrubs
 
