@@ -278,8 +278,10 @@ def replay(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, now: datetim
 
 
 def whole(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, now: datetime) -> Journal:
-    """The whole journal."""
+    """The whole journal. Raises NotFound for an audience that may not take it along."""
     shown = seen(kind, held, actor, role, now)
+    if not kind.exports(held.session, shown.audience):
+        raise errors.NotFound("There is no copy of this session for you.")
     records = tuple(journal.every(tx, held.session.id))
     told = tuple(kind.tell(journal.event(record), shown.audience) for record in records)
     erased = frozenset(record.seq for record in records if any(part.text is None for part in record.parts))

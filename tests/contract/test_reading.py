@@ -99,6 +99,13 @@ def test_a_journal_goes_out_whole(run: Bench, talk: str) -> None:
     assert found.seen.role == "member"
 
 
+def test_a_journal_stays_with_those_whom_the_kind_lets_take_it(run: Bench, talk: str) -> None:
+    run(run.engine.do(talk, workshop.Let(grantee="user:bob", role="watcher"), ADA))
+    assert run(run.engine.view(talk, BOB)).role == "watcher"
+    with pytest.raises(errors.NotFound, match="no copy"):
+        run(run.engine.journal(talk, BOB))
+
+
 def test_a_journal_longer_than_a_page(run: Bench) -> None:
     session = run.workshop()
     for number in range(1001):

@@ -516,6 +516,7 @@ def kind(
         title=lambda session: str(session.data.get("name", session.id)),
         final=final,
         search=lambda session: f"{session.data['name']} {' '.join(sorted(session.collection('things')))}",
+        exports=lambda session, audience: audience != "watcher",
         parts=parts,
         owner="lead",
         needs=lambda session, audience: "Say something." if not session.data["said"] else None,

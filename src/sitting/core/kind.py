@@ -207,9 +207,10 @@ class Kind:
     more; `inherits` takes the roles of the session that is this one's subject, and with
     `erased_with_subject` it is erased in the transaction that erases its subject. `key_scope` is `space` or
     `installation`. `interrupted` makes the command that ends a job which cannot go on, from its id, its text so far and
-    a reason; `final` reads from an event how a turn ended. `parts` says whose personal content of an event an audience
-    may take along in an export (default: all of what it is told). `owner` is the role of one who brings a session in
-    from a bundle. `title`, `meters`, `needs` and `search` feed the generic pages.
+    a reason; `final` reads from an event how a turn ended. `exports` says whether an audience may take the journal
+    along (default: always), `parts` whose personal content of an event (default: all of what it is told). `owner` is
+    the role of one who brings a session in from a bundle. `title`, `meters`, `needs` and `search` feed the generic
+    pages.
 
     Raises:
         Misuse: a verb has no command, a command no verb, or names do not agree.
@@ -240,6 +241,7 @@ class Kind:
     meters: Callable[[Session, str, datetime], Sequence[Mapping[str, Any]]] = no_meters
     final: Callable[[Event], Final | None] = lambda event: None
     search: Callable[[Session], str] = lambda session: ""
+    exports: Callable[[Session, str], bool] = lambda session, audience: True
     parts: Callable[[Event, str], Collection[str]] | None = None
     owner: str = ""
     needs: Callable[[Session, str], str | None] = lambda session, audience: None

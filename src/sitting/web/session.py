@@ -146,7 +146,7 @@ async def _page(
         older_url=f"{at}?before={oldest}" if oldest > 1 else "",
         verify=await _verdict(request, session) if check or session.seq <= CHECKED_AT_ONCE else None,
         turns=await _turns(request, page, who),
-        bundle_url=f"{at}/bundle",
+        bundle_url=f"{at}/bundle" if kind.exports(session, seen.audience) else "",
         verify_url=f"{at}/verify",
         command_url=f"{at}/do",
         delete_url=f"{at}/delete" if _may_erase(kind, seen) else "",

@@ -245,6 +245,20 @@ def test_32_exports_verify_and_keep_apart(stage: Scene, ann: httpx.Client) -> No
             assert hidden not in mine
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_32_a_candidate_takes_no_copy_by_another_door(stage: Scene, ann: httpx.Client, allowed: bool) -> None:
+    planned, candidate = begun(stage, ann, config={"candidate_copy": allowed})
+    doors = ("/export", "/export?format=markdown", f"/v1/sessions/{planned['id']}/bundle")
+
+    def taken() -> set[int]:
+        return {candidate.client.get(path if path[1] == "v" else candidate.place + path).status_code for path in doors}
+
+    assert taken() == {404}
+    assert ann.get(f"/v1/sessions/{planned['id']}/bundle").status_code == 200
+    does(ann, planned, "end")
+    assert taken() == {200 if allowed else 404}
+
+
 def nasty(stage: Scene, ann: httpx.Client) -> tuple[Json, Candidate]:
     """An interview with script and foreign addresses in every text."""
     fields = {"title": NASTY, "category": "coding", "difficulty": "easy", "instructions": NASTY, "starter_code": NASTY}

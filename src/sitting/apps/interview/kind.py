@@ -101,6 +101,7 @@ KIND = Kind(
     meters=views.meters,
     final=views.final,
     search=views.search,
+    exports=views.exports,
     parts=views.parts,
     owner=INTERVIEWER,
     needs=views.needs,

@@ -285,6 +285,14 @@ def _told(event: Event, audience: str) -> dict[str, Any] | None:
     return None
 
 
+def exports(session: Session, audience: str) -> bool:
+    """Interviewers at any time; the candidate after the end, where the interview allows it."""
+    if actor_of(audience) is not None:
+        return True
+    ended = session.state in ("completed", "expired")
+    return audience == CANDIDATE and ended and bool(setting(session, "candidate_copy"))
+
+
 def parts(event: Event, audience: str) -> Collection[str]:
     """Whose personal content of an event this audience may take along in an export."""
     actor = actor_of(audience)
