@@ -256,8 +256,8 @@ def http(built_in: Sequence[App]) -> str:
             "also needs `X-CSRF-Token`. Bodies are JSON in UTF-8; unknown fields are refused.",
             "On every `POST` that changes a session, `Idempotency-Key` (1 to 255 visible ASCII characters) makes a "
             "repeat safe: the same key with the same body gets the first answer again for 24 hours, with "
-            '`Idempotent-Replayed: true`. `If-Match` with a position (`"1.42"`) refuses the command with 412 when '
-            "the session has moved on.",
+            '`Idempotent-Replayed: true`. `If-Match` with a position (`"1.42"`) refuses a command or '
+            "`DELETE` with 412 when the session has moved on.",
             "Any `GET` also answers `HEAD`. Besides the statuses named, every route may answer "
             f"{', '.join(str(status) for status in openapi._ALWAYS)}; see [errors](errors.md).",
         ),

@@ -135,8 +135,7 @@ class Engine:
             if once and (stored := self._writing.stored(tx, once, now)) is not None:
                 return self._writing.done(tx, definition, held, (), actor, now, answer=stored[1])
             role = self._holding.role(tx, definition, held, actor, now)
-            if expect is not None and expect != held.session.seq:
-                raise errors.Stale(position=held.session.position)
+            _check_position(held.session, expect)
             move = definition.lifecycle.move(held.session.state, command.verb)
             if role not in move.roles:
                 raise errors.NotAllowed()
@@ -192,7 +191,7 @@ class Engine:
 
         return self.store.write(lambda tx: self._after_due(tx, session, nothing))
 
-    def erase(self, session: str, actor: Actor) -> Future[None]:
+    def erase(self, session: str, actor: Actor, *, expect: int | None = None) -> Future[None]:
         """Destroy every personal part and the folded state, free the key, keep the hashes. The id stays taken.
 
         The sessions about this one go with it, where their kind says so (`erased_with_subject`), and everywhere in the
@@ -202,6 +201,7 @@ class Engine:
 
         def erase_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> None:
             role = self._holding.role(tx, kind, held, actor, now)
+            _check_position(held.session, expect)
             move = kind.lifecycle.move(held.session.state, ERASE)
             if role not in move.roles:
                 raise errors.NotAllowed()
@@ -418,6 +418,11 @@ class Engine:
 
     def _scrub_later(self) -> None:
         self._outside.submit(self.store.scrub)
+
+
+def _check_position(session: Session, expect: int | None) -> None:
+    if expect is not None and expect != session.seq:
+        raise errors.Stale(position=session.position)
 
 
 def _folded(kind: Kind, session: Session, records: Iterable[chain.Record]) -> Session:

@@ -223,6 +223,15 @@ def test_only_if_nothing_has_happened_since(client: httpx.Client, tag: str, stat
         assert problem(answer, 412, "STALE_POSITION")["position"] == "1.1"
 
 
+def test_an_erasure_only_if_nothing_has_happened_since(client: httpx.Client) -> None:
+    session = make(client)
+    assert client.post(f"{session}/commands/end", json={"reason": "done"}).json()["as_of"] == "1.2"
+    assert client.delete(session, headers={"If-Match": '"1.1"'}).status_code == 412
+    assert client.delete(session, headers={"If-Match": "x"}).status_code == 400
+    assert client.get(session).status_code == 200
+    assert client.delete(session, headers={"If-Match": '"1.2"'}).status_code == 204
+
+
 def test_lists(server: Served) -> None:
     with server.person("Lister").client() as client:
         made = [make(client, name=f"list {n}") for n in range(5)]

@@ -153,7 +153,7 @@ async def session(request: Request) -> Response:
     engine = deps.installation(request).engine
     id = request.path_params["id"]
     if request.method == "DELETE":
-        await deps.settle(engine.erase(id, actor))
+        await deps.settle(engine.erase(id, actor, expect=deps.expected(request)))
         return Response(status_code=204)
     seen = await deps.settle(engine.view(id, actor))
     etag = f'"{seen.session.position}"'

@@ -113,8 +113,8 @@ def _session_paths(kinds: Mapping[str, Kind]) -> Json:
             "delete": _operation(
                 "erase",
                 "Destroy what people wrote, keep the hashes.",
-                _answers({204: {"description": "Erased."}}, 401, 403, 404, 409),
-                parameters=[id],
+                _answers({204: {"description": "Erased."}}, 401, 403, 404, 409, 412),
+                parameters=[id, _IF_MATCH],
             ),
         },
         f"{one}/events": {
@@ -217,7 +217,7 @@ def _commands(kinds: Mapping[str, Kind], schemas: Json) -> Json:
                 parameters=[
                     _path("id", "A session's id."),
                     _KEY,
-                    _header("If-Match", {"type": "string", "pattern": r'^(\*|"[1-9][0-9]{0,8}\.[0-9]{1,9}")$'}),
+                    _IF_MATCH,
                 ],
                 body=_json_body(bodies[0] if len(bodies) == 1 else {"anyOf": bodies}, required=False),
             )
@@ -356,6 +356,7 @@ _STREAM: dict[int, Json] = {
     200: {"description": "A live stream.", "content": {"text/event-stream": {"schema": _STRING}}}
 }
 _KEY = _header("Idempotency-Key", {"type": "string", "pattern": "^[!-~]{1,255}$"})
+_IF_MATCH = _header("If-Match", {"type": "string", "pattern": r'^(\*|"[1-9][0-9]{0,8}\.[0-9]{1,9}")$'})
 _FOLLOW = (
     _query("after", {"type": "string", "pattern": _CURSOR}),
     _query("limit", _range(1, 500, 100)),

@@ -173,7 +173,7 @@ async def update_from_form(request: Request, id: str, who: Who) -> Response:
 async def delete(request: Request, id: str, who: Who) -> Response:
     """Erase an interview that is not running."""
     await edge.see(request, id, who)
-    await edge.found(edge.engine(request).erase(id, who))
+    await edge.found(edge.engine(request).erase(id, who, expect=deps.expected(request)))
     return Response(status_code=204)
 
 

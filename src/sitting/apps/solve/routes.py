@@ -112,7 +112,7 @@ async def change(request: Request, id: str, who: Who) -> Response:
 async def delete(request: Request, id: str, who: Who) -> Response:
     """Destroy what was written in a session."""
     await edge.see(request, id, who)
-    await deps.settle(edge.engine(request).erase(id, who))
+    await deps.settle(edge.engine(request).erase(id, who, expect=deps.expected(request)))
     return Response(status_code=204)
 
 
