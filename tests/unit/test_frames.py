@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -74,7 +74,7 @@ def test_no_text_injects_an_event_or_a_field(one: str, two: str) -> None:
 @given(st.lists(TEXTS, min_size=1, max_size=3))
 def test_a_stream_cut_anywhere_dispatches_whole_events_only(texts: list[str]) -> None:
     events = [(seq, {"seq": seq, "text": text}) for seq, text in enumerate(texts, 1)]
-    body = frames.opening("1.0", "x") + frames.encoded(1, events)
+    body = frames.opening("1.0", "x") + frames.encoded(1, events)[0]
     whole = parse(body).events
     assert [json.loads(data)["text"] for _, data, _ in whole] == texts
     for cut in range(len(body)):
@@ -139,6 +139,17 @@ def test_a_page_becomes_frames_and_a_position() -> None:
 def test_an_empty_page_keeps_the_position() -> None:
     chunk = frames.chunk(_page(), after=5)
     assert (chunk.last, chunk.data) == (5, b"")
+
+
+def test_a_chunk_ends_where_it_is_large_enough_and_keeps_no_events() -> None:
+    large = "x" * (frames.CHUNK_BYTES // 2)
+    page = _page((3, {"text": large}), (4, None), (5, None), (6, {"text": large}), (7, None), (8, {"text": large}))
+    first = frames.chunk(page, after=2)
+    assert (first.last, first.page.events) == (6, ())
+    assert [id for _, _, id in parse(first.data).events] == ["3.3", "3.6"]
+    rest = frames.chunk(replace(page, events=page.events[4:]), after=6)
+    assert (rest.last, parse(rest.data).last_id) == (8, "3.8")
+    assert frames.chunk(_page((3, {"text": 5 * large})), after=2).last == 3, "one event is always told"
 
 
 @pytest.mark.parametrize("seqs", [(4,), (3, 5), (3, 3), (3, 2)])

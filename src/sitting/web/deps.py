@@ -7,12 +7,12 @@ seen by nobody in particular (sign in, join) have such a token too, bound to a c
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import re
 import secrets
-from asyncio import shield, wrap_future
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -76,8 +76,27 @@ class Form(Mapping[str, str]):
 
 
 async def settle(future: Future[T]) -> T:
-    """The store's answer. A caller that goes away does not take back what the store has begun."""
-    return await shield(wrap_future(future))
+    """The store's answer. A caller that goes away does not take back what the store has begun.
+
+    `shield(wrap_future(future))` says the same and costs as much as the read that is waited for.
+    """
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Future[T] = loop.create_future()
+
+    def hand_over() -> None:
+        if waiting.cancelled():
+            return
+        if (error := future.exception()) is not None:
+            waiting.set_exception(error)
+        else:
+            waiting.set_result(future.result())
+
+    def answered(_: Future[T]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(hand_over)
+
+    future.add_done_callback(answered)
+    return await waiting
 
 
 def installation(request: Request) -> Installation:

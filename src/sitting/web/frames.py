@@ -25,6 +25,7 @@ PROTOCOL = 1
 HEARTBEAT = b":\n\n"
 END = "end"
 TYPES = 32
+CHUNK_BYTES = 64 * 1024  # no frame is added beyond it; what a reader who stopped can hold here
 _BREAKS = re.compile(r"[\r\n\0]")
 # JSON leaves these as they are, and many readers of lines take them for the end of one.
 _SEPARATORS = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "\x85\u2028\u2029")
@@ -59,7 +60,10 @@ class Position:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A page of events, encoded once for everybody who reads it: the frames, and the position after them."""
+    """A page of events, or its beginning, encoded once for everybody who reads it: frames, and the position after them.
+
+    `page` has no events any more: a reader who stopped would hold them.
+    """
 
     page: Page
     data: bytes
@@ -112,26 +116,29 @@ def spread(low: int, high: int) -> int:
 
 
 def chunk(page: Page, *, after: int) -> Chunk:
-    """Encode a page that begins after a position.
+    """Encode a page that begins after a position, as far as a chunk goes.
 
     Raises:
         LookupError: the page has a gap; the reader must not move on.
     """
-    epoch = page.session.epoch
     for expected, (seq, _) in enumerate(page.events, start=after + 1):
         if seq != expected:
             raise LookupError(f"expected {expected}, read {seq}")
-    return Chunk(page, encoded(epoch, page.events), after + len(page.events))
+    data, count = encoded(page.session.epoch, page.events)
+    return Chunk(replace(page, events=()), data, after + count)
 
 
-def encoded(epoch: int, events: Sequence[tuple[int, Mapping[str, Any] | None]]) -> bytes:
-    """Frames of events in order. Of a run that this audience is not told, only the last position is sent."""
-    frames = []
+def encoded(epoch: int, events: Sequence[tuple[int, Mapping[str, Any] | None]]) -> tuple[bytes, int]:
+    """Frames of events in order, and of how many. Of a run that is not told here, only the last position is sent."""
+    frames, size = [], 0
     for index, (seq, told) in enumerate(events):
+        if size >= CHUNK_BYTES:
+            return b"".join(frames), index
         if told is None and index + 1 < len(events) and events[index + 1][1] is None:
             continue
         frames.append(journal_frame(f"{epoch}.{seq}", told))
-    return b"".join(frames)
+        size += len(frames[-1])
+    return b"".join(frames), len(events)
 
 
 def wanted(request: Request) -> frozenset[str]:

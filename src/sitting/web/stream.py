@@ -168,6 +168,7 @@ class JournalStream(EventStream):
         self.turns: dict[str, int] = {}
         self.says_beat = request.query_params.get("hb") == "event"
         self.types = frames.wanted(request)
+        self.limit = FIRST_PAGE
 
     async def run(self, out: Out, topic: Topic) -> bool:
         self.seat = Seat(out, 0)
@@ -225,7 +226,7 @@ class JournalStream(EventStream):
                 return True
             self.note(topic)
             try:
-                chunk = await self._read(topic, self.seat.seq, PAGE)
+                chunk = await self._read(topic, self.seat.seq, self.limit)
             except errors.Gone:
                 chunk, again = await self._replaced(topic, "ahead")
                 await out.write(again)
@@ -273,10 +274,13 @@ class JournalStream(EventStream):
             raise
 
     def _taken(self, chunk: Chunk) -> bytes:
-        """The chunk's frames; the position moves with them."""
-        if chunk.last > self.seat.seq:
-            metrics.EVENTS.inc(chunk.last - self.seat.seq)
+        """The chunk's frames; the position moves with them. Where events are large, the next read asks for fewer."""
+        count = chunk.last - self.seat.seq
+        if count > 0:
+            metrics.EVENTS.inc(count)
             self.seat.seq = chunk.last
+        cut = chunk.last < chunk.page.session.seq and count < self.limit
+        self.limit = min(2 * (max(1, count) if cut else self.limit), PAGE)
         return chunk.data
 
     async def _rests(self, page: Page, topic: Topic) -> bytes:
