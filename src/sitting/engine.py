@@ -7,7 +7,7 @@ Every function answers a `concurrent.futures.Future`; refusals come through it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,7 +77,7 @@ class Engine:
         self._holding = Holding(kinds, epoch=epoch)
         self._writing = Writing(self._holding, clock=clock, wakes=wakes, installed=self.installed)
         self._outside = ThreadPoolExecutor(4, thread_name_prefix="engine-outside")
-        self._writing.on_erased = self._scrub_later
+        self._writing.on_erased = self.store.scrub
 
     def on_work(self, call: Callable[[], None]) -> None:
         """Have `call` made after a commit that queued a job or set a deadline."""
@@ -109,7 +109,7 @@ class Engine:
             move = definition.lifecycle.move("", CREATE)
             if role not in move.roles:
                 raise errors.NotAllowed()
-            return self._writing.decide(tx, definition, blank, command, actor, role, move, now, random, once)
+            return self._writing.carry_out(tx, definition, blank, command, actor, role, move, now, random, once)
 
         return self._write([definition], command, write)
 
@@ -139,7 +139,7 @@ class Engine:
             move = definition.lifecycle.move(held.session.state, command.verb)
             if role not in move.roles:
                 raise errors.NotAllowed()
-            return self._writing.decide(tx, definition, held, command, actor, role, move, now, random, once)
+            return self._writing.carry_out(tx, definition, held, command, actor, role, move, now, random, once)
 
         return self._write(self.kinds.values(), command, lambda tx: self._after_due(tx, session, command_in))
 
@@ -153,7 +153,7 @@ class Engine:
             move = kind.lifecycle.move(held.session.state, command.verb)
             if SYSTEM not in move.roles:
                 raise errors.NotAllowed()
-            done = self._writing.decide(tx, kind, held, command, WORKER, SYSTEM, move, now, random, None)
+            done = self._writing.carry_out(tx, kind, held, command, WORKER, SYSTEM, move, now, random, None)
             if last:
                 self._writing.end_job(tx, kind, done.session, lease.job, jobs.DONE, done.events)
             return done
@@ -212,7 +212,12 @@ class Engine:
                 self._writing.erase_copies(tx, id)
 
         erased = self.store.write(lambda tx: self._after_due(tx, session, erase_in))
-        return _then(erased, lambda _: self._outside.submit(self.store.scrub))
+        return _then(erased, lambda _: self.store.scrub())
+
+    def tidy(self) -> Future[None]:
+        """Forget the answers whose time is over, and make up for a scrub that a fault or a sudden end prevented."""
+        self.store.scrub()
+        return self.store.write(lambda tx: sessions.forget_answers(tx, before=self.clock.now()))
 
     def adopt(self, kind: str, id: str, records: list[chain.Record], actor: Actor) -> Future[Session]:
         """Take in a session from a bundle whose chain has been verified. Raises KeyTaken when its id is known here."""
@@ -315,14 +320,16 @@ class Engine:
         )
 
     def list(self, kind: str, actor: Actor, where: Where) -> Future[Listing]:
-        """The sessions of a kind this actor has a role in, newest first."""
+        """The sessions of a kind this actor has a role in, newest first. One whose deadline is refused is as it was."""
         definition = self.kind(kind)
+        fired: set[str] = set()
 
         def read(tx: Tx) -> Listing | tuple[str, ...]:
             now = milliseconds(self.clock.now())
             ids, total = sessions.listed(tx, reading.wanted(self.kinds, definition, actor, where, now))
             found = [self._holding.get(tx, id) for id in ids]
-            if late := tuple(held.session.id for held in found if _is_late(definition, held.session, now)):
+            due = {held.session.id for held in found if _is_late(definition, held.session, now)}
+            if late := tuple(due - fired):
                 return late
             items = (
                 reading.seen(definition, held, actor, role, now)
@@ -334,10 +341,8 @@ class Engine:
         def then(result: Listing | tuple[str, ...]) -> Future[Listing] | None:
             if isinstance(result, Listing):
                 return None
-            fired = self.store.write(
-                lambda tx: [self._writing.fire(tx, definition, self._holding.get(tx, id)) for id in result]
-            )
-            return _then(fired, lambda _: _then(self.store.read(read), then))
+            fired.update(result)
+            return _then(_ended([self.fire(id) for id in result]), lambda _: _then(self.store.read(read), then))
 
         return _then(self.store.read(read), then)
 
@@ -404,20 +409,15 @@ class Engine:
                 return _LATE
             return built(tx, held)
 
-        def write(tx: Tx) -> T:
+        def write(tx: Tx) -> T | errors.Refusal:
             held = self._holding.get(tx, id)
-            return built(tx, self._writing.fire(tx, self.kinds[held.session.kind], held))
-
-        def refused(tx: Tx) -> T | errors.Refusal:
+            held = self._writing.fire(tx, self.kinds[held.session.kind], held)
             try:
-                return write(tx)
+                return built(tx, held)
             except errors.Refusal as refusal:
                 return refusal
 
-        return _then(self.store.read(read), lambda value: self.store.write(refused) if value is _LATE else None)
-
-    def _scrub_later(self) -> None:
-        self._outside.submit(self.store.scrub)
+        return _then(self.store.read(read), lambda value: self.store.write(write) if value is _LATE else None)
 
 
 def _check_position(session: Session, expect: int | None) -> None:
@@ -450,6 +450,22 @@ def _shown(kind: Kind, held: Held, actor: Actor, now: datetime) -> None:
 def _is_late(kind: Kind, session: Session, now: datetime) -> bool:
     due = kind.due(session)
     return due is not None and due.at <= now
+
+
+def _ended(futures: Sequence[Future[Any]]) -> Future[None]:
+    """The future of their end, however each of them ended."""
+    outer: Future[None] = Future()
+    left = iter(futures)
+
+    def next_one(_: object) -> None:
+        following = next(left, None)
+        if following is None:
+            outer.set_result(None)
+        else:
+            following.add_done_callback(next_one)
+
+    next_one(None)
+    return outer
 
 
 def _then(future: Future[Any], next: Callable[[Any], Future[Any] | None]) -> Future[Any]:

@@ -58,7 +58,7 @@ class Writing:
         self.installed = installed
         self.on_work: Callable[[], None] = lambda: None
         self.on_cancel: Callable[[str], None] = lambda job: None
-        self.on_erased: Callable[[], None] = lambda: None
+        self.on_erased: Callable[[], object] = lambda: None
 
     def fire(self, tx: Tx, kind: Kind, held: Held) -> Held:
         """Let the clock's commands happen, however many. Raises Misuse when they keep falling due at one instant."""
@@ -70,11 +70,11 @@ class Writing:
             if fired > _MAX_FIRED:
                 raise errors.Misuse(f"Kind {kind.name}: the clock's commands do not come to an end.")
             move = kind.lifecycle.move(held.session.state, due.command.verb)
-            self.decide(tx, kind, held, due.command, CLOCK, SYSTEM, move, at, entropy.fresh(32), None)
+            self.carry_out(tx, kind, held, due.command, CLOCK, SYSTEM, move, at, entropy.fresh(32), None)
             held = self.holding.get(tx, held.session.id)
         return held
 
-    def decide(
+    def carry_out(
         self,
         tx: Tx,
         kind: Kind,
@@ -103,9 +103,11 @@ class Writing:
             after = replace(after, grants=_granted(held.grants, decision))
         self.save(tx, kind, held if held.session.seq else None, after, records)
         sessions.give(tx, id, decision.grants)
-        self._queue(tx, kind, after.session, decision, events)
         if decision.erase:
+            jobs.forget_inputs(tx, id)
+            texts.forget(tx, id)
             after = self._erase_parts(tx, kind, after, decision.erase)
+        self._queue(tx, kind, after.session, decision, events)
         done = self.done(tx, kind, after, events, actor, now)
         if once:
             done = replace(done, answer=once.render(done))
@@ -205,8 +207,6 @@ class Writing:
         id = held.session.id
         journal.erase(tx, id, owners=owners)
         sessions.forget_answers(tx, session=id)
-        jobs.forget_inputs(tx, id)
-        texts.forget(tx, id)
         folded = reading.refolded(tx, kind, held.session)
         after = replace(held, session=folded, version=held.version + 1)
         self.save(tx, kind, held, after, [])
@@ -228,7 +228,7 @@ class Writing:
         tx.after_commit(lambda: self.committed(gone, False))
 
     def erase_copies(self, tx: Tx, erased: str) -> None:
-        """Destroy what other sessions hold of one that is gone."""
+        """Destroy what other sessions hold of one that is gone. What they are busy with goes on."""
         owner = COPIED + erased
         for id in journal.holders(tx, owner):
             held = self.holding.get(tx, id)

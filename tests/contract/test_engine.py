@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -330,6 +330,20 @@ def test_a_look_that_is_refused_leaves_what_the_clock_did(run: Bench) -> None:
         run(run.engine.view(session, BOB))
     assert run(run.store.read(lambda tx: sessions.heads(tx, [session])))[session] == (2, 2)
     assert run.types(session) == ["created", "closed"]
+
+
+def test_when_the_clock_is_refused_nothing_it_did_stays(run: Bench) -> None:
+    session = run.workshop(beats=True)
+    run(run.engine.do(session, workshop.Wrong(how="refusing"), ADA))
+    run.clock.advance(60)
+    asked: list[Callable[[], Future[Any]]] = [
+        lambda: run.engine.do(session, Say(text="x"), ADA),
+        lambda: run.engine.view(session, ADA),
+    ]
+    for ask in asked:
+        with pytest.raises(errors.WrongState):
+            run(ask())
+        assert run(run.store.read(lambda tx: sessions.heads(tx, [session])))[session][0] == 2
 
 
 def test_one_millisecond_decides(run: Bench) -> None:

@@ -61,8 +61,8 @@ def checked(run: Bench, session: str) -> Verdict:
 
 
 def settled(run: Bench) -> None:
-    """Wait for what an engine does outside, such as emptying the log."""
-    run.engine.close()
+    """Wait until the files have been scrubbed: what was asked for before comes before this."""
+    run(run.store.scrub())
 
 
 def filled(run: Bench) -> tuple[str, str]:
@@ -128,6 +128,29 @@ def test_what_was_erased_stands_in_no_unused_part_of_a_page(store: Store, tmp_pa
             run(run.engine.do(id, toy.Pause(), ADA))
             run(run.engine.erase(id, ADA))
             assert found(run, name, tmp_path) == []
+
+
+def test_a_scrub_that_was_prevented_is_made_up_for(run: Bench, tmp_path: Path) -> None:
+    """As when the process ends between the commit of an erasure and the scrub; the worker tidies when it begins."""
+    session, _ = filled(run)
+    run(run.engine.do(session, workshop.Close(), ADA))
+
+    def erase(tx: Tx) -> None:
+        run.engine._writing.erase(tx, run.engine._holding.get(tx, session), run.clock.now())
+
+    run(run.store.write(erase))
+    assert not run.store.is_sqlite or found(run, CANARY, tmp_path)
+    run(run.engine.tidy())
+    settled(run)
+    assert found(run, CANARY, tmp_path) == []
+
+
+def test_a_job_asked_for_with_an_erasure_keeps_its_input(run: Bench) -> None:
+    session = run.workshop()
+    run(run.engine.do(session, workshop.Forget(owner="user:bob", then="a prompt"), ADA))
+    now = run.clock.now()
+    taken = run(run.store.write(lambda tx: jobs.take(tx, now=now, until=now, limit=1)))[0]
+    assert taken.input == {"prompt": "a prompt"}
 
 
 def test_only_that_person_is_erased(run: Bench) -> None:
@@ -198,6 +221,19 @@ def test_what_was_copied_from_a_session_goes_with_it(run: Bench, tmp_path: Path)
         heard = run(run.engine.view(session, ADA)).session.collection("said")["2"]["heard"]
         assert heard == {ADA.id: False, f"session:{source}": False}
         assert run(verify(run.store, run.engine.kinds, session, epoch=3)).ok
+
+
+def test_what_writes_while_a_copy_is_erased_goes_on(run: Bench) -> None:
+    source, copy = run.workshop(), run.workshop()
+    run.say(copy, CANARY, about=f"session:{source}")
+    run(run.engine.do(copy, workshop.Draft(prompt="p"), ADA))
+    now = run.clock.now()
+    taken = run(run.store.write(lambda tx: jobs.take(tx, now=now, until=now, limit=1)))[0]
+    lease = Lease(copy, taken.id, taken.lease)
+    run(run.engine.write_text(lease, off=0, text="before, "))
+    run(run.engine.erase(source, ADA))
+    run(run.engine.write_text(lease, off=8, text="after"))
+    assert run(run.engine.text(copy, taken.id, ADA)).text == "before, after"
 
 
 def test_copies_of_copies_and_of_what_is_gone_already(run: Bench) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sitting import errors
 from sitting.engine import Where
 from sitting.store import Store
+from tests.contract.test_store import Gathered
 from tests.support import workshop
 from tests.support.clock import START
 from tests.support.engines import ADA, Bench, bench
@@ -62,3 +63,15 @@ def test_both_ends_of_a_time_are_included(run: Bench) -> None:
     assert found(run, since=at(10), until=at(10)) == ([ids[1]], 1)
     assert found(run, since=at(10.000001), until=at(20.000001)) == ([ids[2]], 1)
     assert found(run, until=at(9.999999)) == ([ids[0]], 1)
+
+
+def test_a_session_whose_deadline_is_refused_or_that_goes_meanwhile_leaves_the_others(run: Bench) -> None:
+    calm, late, wrong, gone = run.workshop(), run.workshop(closes_in=60), run.workshop(), run.workshop(closes_in=60)
+    run(run.engine.do(wrong, workshop.Wrong(how="refusing"), ADA))
+    run.clock.advance(60)
+    group = Gathered(run.store)
+    erased, listing = run.engine.erase(gone, ADA), run.engine.list("workshop", ADA, Where())
+    group.release()
+    run(erased)
+    states = {seen.session.id: seen.session.state for seen in run(listing).items}
+    assert states == {calm: "open", late: "closed", wrong: "open"}

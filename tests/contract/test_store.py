@@ -101,6 +101,32 @@ def test_a_refused_write_leaves_the_others_of_its_group(store: Store) -> None:
     assert told == []
 
 
+def test_a_refusal_after_nothing_was_changed_spares_the_others(store: Store) -> None:
+    """As when a counter has reached its limit: the statement changes no row."""
+    runs: list[str] = []
+
+    def counted(tx: Tx) -> None:
+        runs.append("a")
+        add("a")(tx)
+
+    def limited(tx: Tx) -> None:
+        if not sessions.charge(tx, "limited", amount=1, limit=1):
+            raise errors.RateLimited()
+
+    for account in ("a", "limited"):
+        store.write(add(account)).result(SECONDS)
+    group = Gathered(store)
+    good, refused = [], []
+    for _ in range(3):
+        good.append(store.write(counted))
+        refused.append(store.write(limited))
+    group.release()
+    for future in refused:
+        with pytest.raises(errors.RateLimited):
+            future.result(SECONDS)
+    assert ([future.result(SECONDS) for future in good], runs) == ([None] * 3, ["a"] * 3)
+
+
 def test_a_write_that_is_run_again_may_fail_then(tmp_path: Path) -> None:
     store = opened(tmp_path)
     runs: list[int] = []

@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, text
 
 from sitting import errors
 from sitting.config import Settings
-from sitting.store import ATTEMPTS, Store, dialect, migrate, sessions
+from sitting.store import ATTEMPTS, Store, dialect, installed, migrate, sessions
 from sitting.store.schema import counters
 from sitting.store.transaction import Tx
 from tests.contract.test_store import Gathered, add, stands
@@ -140,8 +140,8 @@ def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'sitting.db'}")
     for future in (store.read(lambda tx: sessions.count(tx, "a")), store.write(add("a"))):
         assert isinstance(future.exception(SECONDS), errors.StoreUnavailable)
-    with pytest.raises(errors.StoreUnavailable):
-        store.scrub()
+    with pytest.raises(errors.StoreUnavailable, match="may still stand"):
+        store.scrub().result(SECONDS)
     store.close()
 
 
@@ -219,47 +219,51 @@ def test_the_log_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lar
     store.write(add("canary")).result(SECONDS)
     log = tmp_path / "sitting.db-wal"
     assert b"canary" in log.read_bytes()
-    store.scrub()
-    assert log.read_bytes() == b""
+    store.write(installed.owe_scrub).result(SECONDS)
+    store.scrub().result(SECONDS)
+    assert b"canary" not in log.read_bytes()
     log.unlink()
-    with pytest.raises(errors.StoreUnavailable, match="may still stand"):
-        store.scrub()
+    store.write(installed.owe_scrub).result(SECONDS)
+    for _ in range(2):
+        with pytest.raises(errors.StoreUnavailable, match="may still stand"):
+            store.scrub().result(SECONDS)
     store.close()
 
 
-class Turnstile:
-    """A lock that says who has come to it."""
-
-    def __init__(self, store: Store) -> None:
-        self._lock = store._scrubbing
-        self.come = threading.Semaphore(0)
-
-    def __enter__(self) -> None:
-        self.come.release()
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+def rewritten(store: Store) -> int:
+    """How often the file was changed as a whole: a number of SQLite's own, which each VACUUM moves."""
+    row = store.read(lambda tx: tx.one(text("PRAGMA schema_version"))).result(SECONDS)
+    assert row is not None
+    return int(row[0])
 
 
-def test_those_who_come_while_the_file_is_scrubbed_share_the_next_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_scrub_serves_all_who_wait_for_it(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    lock = store._scrubbing
-    turnstile = Turnstile(store)
-    monkeypatch.setattr(store, "_scrubbing", turnstile)
-    threads = [threading.Thread(target=store.scrub) for _ in range(3)]
-    with lock:
-        for thread in threads:
-            thread.start()
-        for _ in threads:
-            assert turnstile.come.acquire(timeout=SECONDS)
-    for thread in threads:
-        thread.join(SECONDS)
-    assert store._scrubs == 1
-    store.scrub()
-    assert store._scrubs == 2
+    before, gate = rewritten(store), threading.Event()
+    store._scrubbing.submit(gate.wait, SECONDS)
+    waiting = []
+    for _ in range(5):
+        store.write(installed.owe_scrub).result(SECONDS)
+        waiting.append(store.scrub())
+    gate.set()
+    for scrub in waiting:
+        scrub.result(SECONDS)
+    assert rewritten(store) == before + 1
+    store.scrub().result(SECONDS)
+    assert rewritten(store) == before + 1, "nothing was erased since"
+    store.write(installed.owe_scrub).result(SECONDS)
+    store.close()
+    with pytest.raises(errors.StoreUnavailable):
+        store.scrub().result(SECONDS)
+
+
+def test_what_is_erased_while_a_scrub_is_under_way_is_still_owed(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.write(installed.owe_scrub).result(SECONDS)
+    first = store.read(lambda tx: installed.value(tx, installed.UNSCRUBBED)).result(SECONDS)
+    store.write(installed.owe_scrub).result(SECONDS)
+    store.write(lambda tx: installed.scrubbed(tx, str(first))).result(SECONDS)
+    assert store.read(lambda tx: installed.value(tx, installed.UNSCRUBBED)).result(SECONDS) not in (None, first)
     store.close()
 
 
@@ -275,7 +279,9 @@ def postgres_store(postgres_database: str) -> Any:
 
 
 def test_scrubbing_a_file_is_sqlites_own(postgres_store: Store) -> None:
-    postgres_store.scrub()
+    postgres_store.write(installed.owe_scrub).result(SECONDS)
+    postgres_store.scrub().result(SECONDS)
+    assert postgres_store.read(lambda tx: installed.value(tx, installed.UNSCRUBBED)).result(SECONDS) is None
 
 
 def test_a_deadlock_is_run_again(postgres_store: Store) -> None:

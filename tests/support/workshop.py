@@ -162,6 +162,7 @@ class Publish(Command):
 class Forget(Command):
     verb: ClassVar[str] = "forget"
     owner: str
+    then: str = ""  # the prompt of a draft that is asked for with it
 
 
 class Wrong(Command):
@@ -265,7 +266,8 @@ def decide(ask: Ask) -> Decision:
                 raise errors.Conflict("Not this one.")
             return Decision((Fact("published"),))
         case Forget() as forgotten:
-            return Decision((Fact("forgot"),), erase=(forgotten.owner,))
+            job = JobRequest("draft", "draft", ask.uuid("turn"), {"prompt": forgotten.then})
+            return Decision((Fact("forgot"),), erase=(forgotten.owner,), jobs=(job,) if forgotten.then else ())
         case Wrong() as wrong:
             return _decide_wrongly(ask, wrong.how)
         case command:
@@ -359,7 +361,7 @@ def due(session: Session) -> Due | None:
         raise KeyError("a kind that cannot say when")
     if data.get("wrong") == "stuck":
         return Due(Rename(name=data["name"]), made)
-    if data.get("wrong") == "refusing":
+    if data.get("wrong") == "refusing" and (data["next"] is None or data["beats"]):
         return Due(Reopen(), made)
     closes = None if data["closes_in"] is None else made + timedelta(seconds=data["closes_in"])
     beat = made + data["next"] * BEAT if data["next"] is not None and session.state == "open" else None

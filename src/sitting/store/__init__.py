@@ -1,9 +1,10 @@
 """The only package that knows SQL. `read(fn)` and `write(fn)` run `fn(tx)` on the store's own threads.
 
-On SQLite one writer thread takes every waiting write, runs each in its savepoint, commits once and answers all (group
-commit). On PostgreSQL a few threads each run one write. Either way a `fn` may be run again and must not do anything
-that cannot be repeated; what it returns reaches the caller only after COMMIT has returned. A `fn` that raises leaves
-nothing behind; one that *returns* a refusal has it raised to the caller, and what it wrote before stays.
+On SQLite one writer thread takes every waiting write, runs one after the other, commits once and answers all (group
+commit); when one fails after it has changed something, the group is run again without it. On PostgreSQL a few threads
+each run one write. Either way a `fn` may be run again and must not do anything that cannot be repeated; what it returns
+reaches the caller only after COMMIT has returned. A `fn` that raises leaves nothing behind; one that *returns* a
+refusal has it raised to the caller, and what it wrote before stays.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from .. import errors
-from . import dialect
+from . import dialect, installed
 from .transaction import Driver, Tx
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ log = structlog.get_logger("sitting.store")
 MAX_BATCH = 256
 PATIENCE_SECONDS = 0.005  # so that one stalled commit does not make the next ones wait
 ATTEMPTS = 5
+RESTS = 4  # how long writers have the disk to themselves between two scrubs, in times of the first one
 
 
 @dataclass
@@ -51,10 +53,11 @@ class Store:
         self._own = threading.local()
         self._connections: list[Connection] = []
         self._closed = False
+        self._leaving = threading.Event()
+        self._scrubbing = ThreadPoolExecutor(1, thread_name_prefix="store-scrub")
+        self._rest_until = 0.0
         self._door = threading.Lock()  # so that nothing enters behind the one who closes, and waits for ever
         if self.is_sqlite:
-            self._scrubbing = threading.Lock()
-            self._scrubs = self._scrubbed = 0
             self._last_size = 0
             self._commit_seconds = 0.0
             self._ending = False
@@ -86,8 +89,11 @@ class Store:
     def close(self) -> None:
         """Finish what is waiting, then close every connection."""
         with self._door:
-            if self._closed:
+            if self._leaving.is_set():
                 return
+            self._leaving.set()
+        self._scrubbing.shutdown(wait=True)
+        with self._door:
             self._closed = True
         if self.is_sqlite:
             self._queue.put(None)
@@ -99,25 +105,30 @@ class Store:
             connection.close()
         self.engine.dispose()
 
-    def scrub(self) -> None:
-        """Leave nothing of what was erased in the files. SQLite only. Who comes while it is done shares the next time.
+    def scrub(self) -> Future[None]:
+        """Leave nothing of what was erased in the files; at once when nothing was. One scrub serves all who wait.
 
-        Raises StoreUnavailable: it may still stand there.
+        Raises StoreUnavailable, through the future: it may still stand there. The next call makes up for it.
         """
-        if not self.is_sqlite:
-            return
-        begun = self._scrubs
-        with self._scrubbing:
-            if self._scrubbed > begun:
+        with self._door:
+            return _refused() if self._leaving.is_set() else self._scrubbing.submit(self._scrub)
+
+    def _scrub(self) -> None:
+        self._leaving.wait(max(0.0, self._rest_until - time.monotonic()))
+        try:
+            owed = self.read(lambda tx: installed.value(tx, installed.UNSCRUBBED)).result()
+            if owed is None:
                 return
-            self._scrubs += 1
-            try:
+            start = time.monotonic()
+            if self.is_sqlite:
                 with self.engine.connect() as connection:
                     dialect.scrub(_driver(connection), str(self.engine.url.database))
-            except Exception as error:
-                log.error("erased words may still stand in the database's files", error=type(error).__name__)
-                raise errors.StoreUnavailable("It was erased, but may still stand in the database's files.") from error
-            self._scrubbed = self._scrubs
+            end = time.monotonic()
+            self._rest_until = end + RESTS * (end - start)
+            self.write(lambda tx: installed.scrubbed(tx, owed)).result()
+        except Exception as error:
+            log.error("erased words may still stand in the database's files", error=type(error).__name__)
+            raise errors.StoreUnavailable("It was erased, but may still stand in the database's files.") from error
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
         try:
@@ -244,7 +255,7 @@ class Store:
     def _without_failed(self, driver: Driver, group: list[_Write]) -> Tx:
         """A write failed after it had changed something: take the whole transaction back and run the others again.
 
-        That is rare (a refusal comes before the first change), and it spares every write a savepoint of its own.
+        That is rare (refusals come before the first change), and it spares every write a savepoint of its own.
         """
         while True:
             driver.execute("ROLLBACK")

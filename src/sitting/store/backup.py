@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pysqlite3
 from sqlalchemy import inspect
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from .. import errors
 from ..clock import Clock, SystemClock
@@ -52,7 +52,7 @@ def restore(settings: Settings, source: Path, *, clock: Clock | None = None) -> 
         Misuse: there is a database, `source` is no backup, or it is a newer version's.
     """
     now = int((clock or SystemClock()).now().timestamp())
-    url = make_url(settings.database_url)
+    url = dialect.address(settings.database_url)
     if not source.is_file():
         raise errors.Misuse(f"There is no file {source}.")
     if url.get_backend_name() != "sqlite":
@@ -75,13 +75,14 @@ def _opened(url: str, now: int) -> int:
         installed.add(tx, installed.EPOCH, max(1, now - old))
         installed.add(tx, installed.ACCESS)
         people.drop_all_sign_ins(tx)
+        installed.owe_scrub(tx)
         return installed.number(tx, installed.EPOCH)
 
     store = Store(url, readers=1, writers=1)
     try:
         migrate.check(store)
         epoch = store.write(begin).result()
-        store.scrub()
+        store.scrub().result()
         return epoch
     finally:
         store.close()

@@ -1,13 +1,18 @@
-"""The few values an installation keeps about itself: `format`, `epoch`, `access`, `signed_in_at`."""
+"""The few values an installation keeps about itself.
+
+`format`, `epoch`, `access`, `signed_in_at`, and `unscrubbed` while something that was erased may still stand in the
+database's files; its value tells one such time from the next.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Text, bindparam, cast, insert, select, update
+from sqlalchemy import BigInteger, Text, bindparam, cast, delete, insert, select, update
 
+from .. import entropy
 from .schema import installation
 from .transaction import Hot, Tx
 
-FORMAT, EPOCH, ACCESS, SIGNED_IN_AT = "format", "epoch", "access", "signed_in_at"
+FORMAT, EPOCH, ACCESS, SIGNED_IN_AT, UNSCRUBBED = "format", "epoch", "access", "signed_in_at", "unscrubbed"
 
 _VALUE = Hot(select(installation.c.value).where(installation.c.name == bindparam("name_")))
 
@@ -32,3 +37,14 @@ def add(tx: Tx, name: str, amount: int = 1) -> None:
 def note(tx: Tx, name: str, value: str) -> None:
     """Write a value for the first time."""
     tx.run(insert(installation).values(name=name, value=value))
+
+
+def owe_scrub(tx: Tx) -> None:
+    """Note that something is erased in this transaction."""
+    tx.run(delete(installation).where(installation.c.name == UNSCRUBBED))
+    note(tx, UNSCRUBBED, entropy.fresh(8).hex())
+
+
+def scrubbed(tx: Tx, owed: str) -> None:
+    """Nothing is owed any more, unless more was erased since `owed` was read."""
+    tx.run(delete(installation).where(installation.c.name == UNSCRUBBED, installation.c.value == owed))

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 
 from ..core.chain import Part, Record
 from ..core.event import Event, from_text
+from . import installed
 from .schema import COPIED, events, parts
 from .transaction import Hot, Tx
 
@@ -126,7 +127,8 @@ def event(record: Record) -> Event:
 
 
 def erase(tx: Tx, session: str, *, owners: Collection[str] | None = None) -> None:
-    """Destroy the content and salt of some owners' parts, or of all; commitments stay."""
+    """Destroy the content and salt of some owners' parts, or of all; commitments stay. `Store.scrub` comes after."""
+    installed.owe_scrub(tx)
     wanted = update(parts).where(parts.c.session == session).values(content=None, salt=None)
     tx.run(wanted if owners is None else wanted.where(parts.c.owner.in_(sorted(owners))))
 

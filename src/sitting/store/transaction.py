@@ -61,7 +61,7 @@ class Tx:
         self.locks = locks
         self.staged: dict[str, Any] = {}
         self.broken: BaseException | None = None
-        self._after: list[Callable[[], None]] = []
+        self._after: list[Callable[[], object]] = []
         self._depth = 0
         self._changes = 0
 
@@ -75,10 +75,11 @@ class Tx:
 
     def run(self, statement: Hot | ClauseElement, /, **values: Any) -> int:
         """How many rows were changed."""
-        self._changes += 1
-        return self._execute(statement, values).rowcount
+        changed = self._execute(statement, values).rowcount
+        self._changes += changed != 0
+        return changed
 
-    def after_commit(self, hook: Callable[[], None]) -> None:
+    def after_commit(self, hook: Callable[[], object]) -> None:
         """Call `hook` once what was written is durable; never when it is rolled back."""
         self._after.append(hook)
 
