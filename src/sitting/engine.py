@@ -220,7 +220,10 @@ class Engine:
         return self.store.write(lambda tx: sessions.forget_answers(tx, before=self.clock.now()))
 
     def adopt(self, kind: str, id: str, records: list[chain.Record], actor: Actor) -> Future[Session]:
-        """Take in a session from a bundle whose chain has been verified. Raises KeyTaken when its id is known here."""
+        """Take in a session from a bundle whose chain has been verified.
+
+        Raises: KeyTaken (its id is known here), NotAllowed (the actor would have no role in it), Invalid.
+        """
         definition = self.kind(kind)
 
         def write(tx: Tx) -> Session:
@@ -228,8 +231,10 @@ class Engine:
                 raise errors.KeyTaken("A session with this id exists here, or did.")
             session = _folded(definition, Session(id, kind, actor.space, epoch=self.epoch), records)
             owner = {actor.id: (definition.owner, None)} if definition.owner else {}
-            held = Held(session, 1, records[-1].hash, owner)
-            _shown(definition, held, actor, milliseconds(self.clock.now()))
+            held, now = Held(session, 1, records[-1].hash, owner), milliseconds(self.clock.now())
+            if self._holding.role_or_none(tx, definition, held, actor, now) is None:
+                raise errors.NotAllowed("You would have no role in this session here.")
+            _shown(definition, held, actor, now)
             self._writing.save(tx, definition, None, held, records)
             sessions.give(tx, id, [Grant(grantee, role) for grantee, (role, _) in owner.items()])
             return session

@@ -308,11 +308,11 @@ def test_a_session_comes_back_from_its_records(run: Bench) -> None:
     run.say("elsewhere", "going on", actor=ADMIN)
 
 
-def test_a_kind_without_an_owner_gives_the_one_who_brings_nothing(run: Bench) -> None:
+def test_a_kind_without_an_owner_is_brought_by_who_has_a_standing(run: Bench) -> None:
     team = run.team()
-    run(run.engine.adopt("team", "elsewhere", records(run, team), BOB))
-    with pytest.raises(errors.NotFound):
-        run(run.engine.view("elsewhere", BOB))
+    with pytest.raises(errors.NotAllowed, match="no role"):
+        run(run.engine.adopt("team", "elsewhere", records(run, team), BOB))
+    run(run.engine.adopt("team", "elsewhere", records(run, team), ADMIN))
     assert run(run.engine.view("elsewhere", ADMIN)).people == ()
 
 
