@@ -23,9 +23,12 @@ _PUBLIC = {
     "Kind": "core.kind",
     "Lifecycle": "core.lifecycle",
     "Move": "core.lifecycle",
+    "Outside": "core.kind",
+    "Reader": "core.kind",
     "Session": "core.session",
     "Settings": "config",
     "SittingError": "errors",
+    "Workroom": "core.kind",
 }
 
 __all__ = ["__version__", *_PUBLIC]

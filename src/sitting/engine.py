@@ -7,26 +7,27 @@ Every function answers a `concurrent.futures.Future`; refusals come through it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from . import entropy, errors, reading, tracing
 from .clock import Clock
 from .core import chain
 from .core.actor import GUEST, MEMBER, SYSTEM, WORKER, Actor
 from .core.event import milliseconds
-from .core.kind import Command, Grant, Kind
+from .core.kind import Command, Grant, Kind, Outside
 from .core.lifecycle import CREATE, ERASE
 from .core.session import Session
 from .holding import Holding
 from .reading import Done, Journal, Listing, Page, Seen, Selection, TextPage, TurnSeen, Where
-from .store import Store, jobs, journal, sessions, texts
+from .store import Store, jobs, sessions, texts
 from .store.sessions import Held
 from .store.transaction import Tx
-from .writing import Once, Wakes, Writing
+from .writing import Allowed, Once, Wakes, Writing, allowed
 
 __all__ = [
     "Done",
@@ -76,6 +77,7 @@ class Engine:
         self.installed = installed or {}
         self._holding = Holding(kinds, epoch=epoch)
         self._writing = Writing(self._holding, clock=clock, wakes=wakes, installed=self.installed)
+        self._surrounded = frozenset(verb for kind in kinds.values() for verb in kind.around)
         self._outside = ThreadPoolExecutor(4, thread_name_prefix="engine-outside")
         self._writing.on_erased = self.store.scrub
 
@@ -98,20 +100,24 @@ class Engine:
         if command.verb != CREATE:
             raise errors.Misuse(f"'{command.verb}' does not open a session.")
         random = entropy.fresh(32)
+        new = Session(str(UUID(bytes=entropy.fresh(16), version=4)), kind, actor.space, epoch=self.epoch)
+        blank = Held(new, 0, chain.GENESIS, {})
 
-        def write(tx: Tx) -> Done:
+        def check(tx: Tx) -> Done | Allowed:
             now = milliseconds(self.clock.now())
             if once and (stored := self._writing.stored(tx, once, now)) is not None:
                 held = self._holding.get(tx, stored[0])
                 return self._writing.done(tx, definition, held, (), actor, now, answer=stored[1])
             role = SYSTEM if actor.is_system else MEMBER if actor.is_user else GUEST
-            blank = Held(Session("", kind, actor.space, epoch=self.epoch), 0, chain.GENESIS, {})
-            move = definition.lifecycle.move("", CREATE)
-            if role not in move.roles:
-                raise errors.NotAllowed()
-            return self._writing.carry_out(tx, definition, blank, command, actor, role, move, now, random, once)
+            return allowed(definition, blank, role, command, now)
 
-        return self._write([definition], command, write)
+        def write(tx: Tx, given: Mapping[str, Any]) -> Done:
+            checked = check(tx)
+            if isinstance(checked, Done):
+                return checked
+            return self._writing.carry_out(tx, checked, command, actor, random, once, given)
+
+        return self._write(command, actor, check, write)
 
     def do(
         self,
@@ -129,19 +135,25 @@ class Engine:
         """
         random = entropy.fresh(32)
 
-        def command_in(tx: Tx, definition: Kind, held: Held, now: datetime) -> Done:
+        def check(tx: Tx, definition: Kind, held: Held, now: datetime) -> Done | Allowed:
             if kind is not None and definition.name != kind:
                 raise errors.NotFound()
             if once and (stored := self._writing.stored(tx, once, now)) is not None:
                 return self._writing.done(tx, definition, held, (), actor, now, answer=stored[1])
             role = self._holding.role(tx, definition, held, actor, now)
             _check_position(held.session, expect)
-            move = definition.lifecycle.move(held.session.state, command.verb)
-            if role not in move.roles:
-                raise errors.NotAllowed()
-            return self._writing.carry_out(tx, definition, held, command, actor, role, move, now, random, once)
+            return allowed(definition, held, role, command, now)
 
-        return self._write(self.kinds.values(), command, lambda tx: self._after_due(tx, session, command_in))
+        def write(tx: Tx, given: Mapping[str, Any]) -> Done | errors.Refusal:
+            def then(tx: Tx, definition: Kind, held: Held, now: datetime) -> Done:
+                checked = check(tx, definition, held, now)
+                if isinstance(checked, Done):
+                    return checked
+                return self._writing.carry_out(tx, checked, command, actor, random, once, given)
+
+            return self._after_due(tx, session, then)
+
+        return self._write(command, actor, lambda tx: self._after_due(tx, session, check), write)
 
     def report(self, lease: Lease, command: Command, *, last: bool = False) -> Future[Done]:
         """A job's word, under its lease. `last` ends the job in the same transaction. Raises LeaseLost."""
@@ -150,10 +162,8 @@ class Engine:
         def command_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> Done:
             if not jobs.holds(tx, lease.session, lease.job, lease=lease.number):
                 raise errors.LeaseLost()
-            move = kind.lifecycle.move(held.session.state, command.verb)
-            if SYSTEM not in move.roles:
-                raise errors.NotAllowed()
-            done = self._writing.carry_out(tx, kind, held, command, WORKER, SYSTEM, move, now, random, None)
+            found = allowed(kind, held, SYSTEM, command, now)
+            done = self._writing.carry_out(tx, found, command, WORKER, random)
             if last:
                 self._writing.end_job(tx, kind, done.session, lease.job, jobs.DONE, done.events)
             return done
@@ -229,12 +239,12 @@ class Engine:
         def write(tx: Tx) -> Session:
             if sessions.version(tx, id) is not None:
                 raise errors.KeyTaken("A session with this id exists here, or did.")
-            session = _folded(definition, Session(id, kind, actor.space, epoch=self.epoch), records)
+            session = reading.folded(definition, Session(id, kind, actor.space, epoch=self.epoch), records)
             owner = {actor.id: (definition.owner, None)} if definition.owner else {}
             held, now = Held(session, 1, records[-1].hash, owner), milliseconds(self.clock.now())
             if self._holding.role_or_none(tx, definition, held, actor, now) is None:
                 raise errors.NotAllowed("You would have no role in this session here.")
-            _shown(definition, held, actor, now)
+            reading.check_shown(definition, held, actor, now)
             self._writing.save(tx, definition, None, held, records)
             sessions.give(tx, id, [Grant(grantee, role) for grantee, (role, _) in owner.items()])
             return session
@@ -365,25 +375,31 @@ class Engine:
 
     # One transaction
 
-    def _write(self, kinds: Collection[Kind], command: Command, write: Callable[[Tx], Any]) -> Future[Done]:
-        """Run a write, inside the kind's `around` when it has one for this command."""
-        matching = (
-            kind.around[command.verb]
-            for kind in kinds
-            if kind.commands.get(command.verb) is type(command) and command.verb in kind.around
-        )
-        around = next(matching, None)
-        if around is None:
-            return self._stored(command, write)
+    def _write(
+        self,
+        command: Command,
+        actor: Actor,
+        check: Callable[[Tx], Done | Allowed | errors.Refusal],
+        write: Callable[[Tx, Mapping[str, Any]], Done | errors.Refusal],
+    ) -> Future[Done]:
+        """Run a write, inside the kind's `around` where one has something to do for this verb."""
+        if command.verb not in self._surrounded:
+            return self._stored(command, lambda tx: write(tx, {}))
 
         def outside() -> Done:
-            with around(self.installed, command):
-                done: Done = self._stored(command, write).result()
-                return done
+            future: Future[Done | Allowed] = self.store.write(check)
+            if isinstance(checked := future.result(), Done):
+                return checked
+            around = checked.kind.around.get(command.verb)
+            if around is None:
+                return self._stored(command, lambda tx: write(tx, {})).result()
+            place = Outside(checked.held.session, actor, checked.role, self.installed)
+            with around(place, command) as given:
+                return self._stored(command, lambda tx: write(tx, given)).result()
 
         return self._outside.submit(outside)
 
-    def _stored(self, command: Command, write: Callable[[Tx], Any]) -> Future[Any]:
+    def _stored(self, command: Command, write: Callable[[Tx], T | errors.Refusal]) -> Future[T]:
         return tracing.around(f"command {command.verb}", write, self.store.write, verb=command.verb)
 
     def _after_due(self, tx: Tx, id: str, then: Callable[[Tx, Kind, Held, datetime], T]) -> T | errors.Refusal:
@@ -428,28 +444,6 @@ class Engine:
 def _check_position(session: Session, expect: int | None) -> None:
     if expect is not None and expect != session.seq:
         raise errors.Stale(position=session.position)
-
-
-def _folded(kind: Kind, session: Session, records: Iterable[chain.Record]) -> Session:
-    """The session that foreign records give, when it is one that the kind can live with. Raises Invalid."""
-    try:
-        for record in records:
-            session = kind.after(session, journal.event(record))
-        if session.state in kind.lifecycle.states:
-            kind.due(session), kind.search(session)
-            return session
-    except Exception as error:
-        raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.") from error
-    raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.")
-
-
-def _shown(kind: Kind, held: Held, actor: Actor, now: datetime) -> None:
-    """Look at a foreign session once, as lists will: one that cannot be shown would break them. Raises Invalid."""
-    try:
-        reading.seen(kind, held, actor, kind.owner or SYSTEM, now)
-        kind.title(held.session)
-    except Exception as error:
-        raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.") from error
 
 
 def _is_late(kind: Kind, session: Session, now: datetime) -> bool:

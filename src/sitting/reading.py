@@ -5,14 +5,14 @@ Nothing here writes. Who may read has been asked already; what an audience may s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from . import errors
 from .core import chain, strict
-from .core.actor import Actor
+from .core.actor import SYSTEM, Actor
 from .core.event import Event
 from .core.kind import Final, Kind
 from .core.session import ID, Session
@@ -286,6 +286,28 @@ def whole(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, now: datetime
     told = tuple(kind.tell(journal.event(record), shown.audience) for record in records)
     erased = frozenset(record.seq for record in records if any(part.text is None for part in record.parts))
     return Journal(shown, records, told, erased)
+
+
+def folded(kind: Kind, session: Session, records: Iterable[chain.Record]) -> Session:
+    """The session that foreign records give, when it is one that the kind can live with. Raises Invalid."""
+    try:
+        for record in records:
+            session = kind.after(session, journal.event(record))
+        if session.state in kind.lifecycle.states:
+            kind.due(session), kind.search(session)
+            return session
+    except Exception as error:
+        raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.") from error
+    raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.")
+
+
+def check_shown(kind: Kind, held: Held, actor: Actor, now: datetime) -> None:
+    """Look at a foreign session once, as lists will: one that cannot be shown would break them. Raises Invalid."""
+    try:
+        seen(kind, held, actor, kind.owner or SYSTEM, now)
+        kind.title(held.session)
+    except Exception as error:
+        raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.") from error
 
 
 def turn(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str) -> TurnSeen:

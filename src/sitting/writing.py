@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from . import entropy, errors, reading, tracing
 from .clock import Clock
@@ -28,6 +28,7 @@ from .store.transaction import Tx
 
 REPEAT_HOURS = 24
 _MAX_FIRED = 1000  # at one instant of a session
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,24 @@ class Once:
     key: str
     request: bytes
     render: Callable[[Done], bytes]
+
+
+class Allowed(NamedTuple):
+    """A command that state and role allow, with the session as the transaction at hand has found it."""
+
+    kind: Kind
+    held: Held
+    role: str
+    move: Move
+    now: datetime
+
+
+def allowed(kind: Kind, held: Held, role: str, command: Command, now: datetime) -> Allowed:
+    """Raises WrongState, NotAllowed."""
+    move = kind.lifecycle.move(held.session.state, command.verb)
+    if role not in move.roles:
+        raise errors.NotAllowed()
+    return Allowed(kind, held, role, move, now)
 
 
 class Wakes(Protocol):
@@ -69,27 +88,26 @@ class Writing:
             since, fired = at, fired + 1 if at == since else 1
             if fired > _MAX_FIRED:
                 raise errors.Misuse(f"Kind {kind.name}: the clock's commands do not come to an end.")
-            move = kind.lifecycle.move(held.session.state, due.command.verb)
-            self.carry_out(tx, kind, held, due.command, CLOCK, SYSTEM, move, at, entropy.fresh(32), None)
+            found = Allowed(kind, held, SYSTEM, kind.lifecycle.move(held.session.state, due.command.verb), at)
+            self.carry_out(tx, found, due.command, CLOCK, entropy.fresh(32))
             held = self.holding.get(tx, held.session.id)
         return held
 
     def carry_out(
         self,
         tx: Tx,
-        kind: Kind,
-        held: Held,
+        found: Allowed,
         command: Command,
         actor: Actor,
-        role: str,
-        move: Move,
-        now: datetime,
         random: bytes,
-        once: Once | None,
+        once: Once | None = None,
+        given: Mapping[str, Any] = _NOTHING,
     ) -> Done:
+        """`given` is what `around` has yielded. Raises what the kind refuses with, KeyTaken, Conflict, Misuse."""
+        kind, held, role, move, now = found
         facts = kind.facts.get(command.verb)
-        known = facts(self._facts(tx, held.session, actor, now), command) if facts else {}
-        decision = kind.decide(Ask(held.session, command, actor, role, now, random, known))
+        known = {**given, **facts(self._facts(tx, held.session, actor, now), command)} if facts else given
+        decision = _decision(kind, command, kind.decide(Ask(held.session, command, actor, role, now, random, known)))
         for charge in decision.charges:
             if not sessions.charge(tx, charge.account, amount=charge.amount, limit=charge.limit):
                 raise charge.refusal
@@ -134,9 +152,8 @@ class Writing:
         self, kind: Kind, held: Held, decision: Decision, actor: Actor, role: str, now: datetime
     ) -> tuple[Held, list[chain.Record], tuple[Event, ...]]:
         session, head = held.session, held.head
-        if not session.seq:
-            id = decision.id or Ask(session, Command(), actor, role, now, entropy.fresh(32)).uuid("session")
-            session = replace(session, id=id)
+        if not session.seq and decision.id is not None:
+            session = replace(session, id=decision.id)
         if decision.key is not None:
             session = replace(session, key=decision.key)
         if decision.subject is not None:
@@ -264,24 +281,33 @@ class Writing:
             self.on_work()
 
 
+def _decision(kind: Kind, command: Command, answered: Any) -> Decision:
+    if isinstance(answered, Decision) and not isinstance(answered.events, Fact):
+        return answered
+    raise errors.Misuse(f"Kind {kind.name}: `decide` answered '{command.verb}' with no Decision of several facts.")
+
+
 def _sealed(head: bytes, session: Session, fact: Fact, *, actor: Actor, role: str, at: str) -> chain.Record:
     if not TYPE.fullmatch(fact.type):
         raise errors.Misuse(f"Not an event type: {fact.type!r}")
     if strange := [owner for owner in fact.personal if not OWNER.fullmatch(owner)]:
         raise errors.Misuse(f"Not an owner of personal content: {strange[0]!r}")
     salts = [entropy.fresh(chain.SALT_BYTES) for _ in range(1 + len(fact.personal))]
-    record = chain.seal(
-        head,
-        session=session.id,
-        seq=session.seq + 1,
-        type=fact.type,
-        actor=actor.id,
-        role=role,
-        at=at,
-        data=fact.data,
-        personal=fact.personal,
-        salts=salts,
-    )
+    try:
+        record = chain.seal(
+            head,
+            session=session.id,
+            seq=session.seq + 1,
+            type=fact.type,
+            actor=actor.id,
+            role=role,
+            at=at,
+            data=fact.data,
+            personal=fact.personal,
+            salts=salts,
+        )
+    except (TypeError, ValueError) as error:
+        raise errors.Misuse(f"An event '{fact.type}' holds what a journal cannot: {error}.") from error
     texts = [record.data or "", *(part.text or "" for part in record.parts)]
     if sum(map(len, texts)) * 4 > MAX_EVENT_BYTES and sum(len(text.encode()) for text in texts) > MAX_EVENT_BYTES:
         raise errors.Misuse(f"An event '{fact.type}' is larger than {MAX_EVENT_BYTES} bytes.")

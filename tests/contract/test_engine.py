@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,10 @@ def test_refusals_come_in_order(run: Bench) -> None:
         ("owner", "Not an owner of personal content"),
         ("event", "larger than 262144 bytes"),
         ("data", "data is larger than 65536 bytes"),
+        ("time", "An event 'said' holds what a journal cannot: Object of type datetime"),
+        ("number", "An event 'said' holds what a journal cannot"),
+        ("nothing", "Kind workshop: `decide` answered 'wrong' with no Decision"),
+        ("one", "Kind workshop: `decide` answered 'wrong' with no Decision of several facts"),
     ],
 )
 def test_a_kind_that_is_wrong_is_told_so_and_stores_nothing(run: Bench, how: str, sentence: str) -> None:
@@ -124,7 +129,7 @@ def test_a_kind_that_is_wrong_is_told_so_and_stores_nothing(run: Bench, how: str
 
 def test_what_could_not_be_read_back_is_not_stored(run: Bench) -> None:
     session = run.workshop()
-    with pytest.raises(ValueError, match="exceeds safe integer domain"):
+    with pytest.raises(errors.Misuse, match="exceeds safe integer domain"):
         run(run.engine.do(session, workshop.Wrong(how="number"), ADA))
     run(run.engine.do(session, workshop.Wrong(how="large"), ADA))
     assert sound(run, session)
@@ -414,16 +419,38 @@ def test_facts_are_read_in_the_transaction_of_the_command(run: Bench) -> None:
 
 def test_a_file_written_around_a_command_goes_when_it_is_refused(run: Bench, tmp_path: Path) -> None:
     session, path = run.workshop(), tmp_path / "page"
-    run(run.engine.do(session, workshop.Publish(path=str(path)), ADA))
-    assert path.read_text() == "published"
+    done = run(run.engine.do(session, workshop.Publish(path=str(path)), ADA))
+    assert path.read_text() == f"user:ada, lead, {session}"
+    assert done.events[0].data == {"size": path.stat().st_size}
     path.unlink()
-    for command, actor in (
-        (workshop.Publish(path=str(path), refuse=True), ADA),
-        (workshop.Publish(path=str(path)), BOB),
-    ):
-        with pytest.raises(errors.Refusal):
+    with pytest.raises(errors.Conflict):
+        run(run.engine.do(session, workshop.Publish(path=str(path), refuse=True), ADA))
+    assert not path.exists()
+
+
+def test_nothing_is_done_around_a_command_that_is_not_allowed_or_was_answered(run: Bench, tmp_path: Path) -> None:
+    session, path = run.workshop(), tmp_path / "page"
+    command = workshop.Publish(path=str(path))
+    run(run.engine.do(session, command, ADA, once=once()))
+    assert path.exists()
+    path = path.rename(tmp_path / "elsewhere")
+    assert run(run.engine.do(session, command, ADA, once=once())).repeated
+    run(run.engine.do(session, workshop.Let(grantee=BOB.id, role="member"), ADA))
+    for actor, refused in ((EVE, errors.NotFound), (BOB, errors.NotAllowed)):
+        with pytest.raises(refused):
             run(run.engine.do(session, command, actor))
-        assert not path.exists()
+    run(run.engine.do(session, workshop.Hold(), ADA))
+    with pytest.raises(errors.WrongState):
+        run(run.engine.do(session, command, ADA))
+    assert [file.name for file in tmp_path.glob("*e*")] == ["elsewhere"]
+
+
+def test_another_kind_does_nothing_around_the_same_verb(store: Store, tmp_path: Path) -> None:
+    quiet = replace(workshop.KIND, name="quiet", around={})
+    with bench(store, kinds={**workshop.KINDS, "quiet": quiet}) as run:
+        session = run(run.engine.open("quiet", workshop.Create(), ADA)).session.id
+        done = run(run.engine.do(session, workshop.Publish(path=str(tmp_path / "page")), ADA))
+    assert done.events[0].data == {"size": None}
 
 
 def test_work_is_announced_after_the_commit(run: Bench) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from sitting import errors
 from sitting.core.actor import Actor
@@ -28,6 +28,7 @@ from sitting.core.kind import (
     Grant,
     JobRequest,
     Kind,
+    Outside,
     Reader,
     Workroom,
 )
@@ -264,12 +265,12 @@ def decide(ask: Ask) -> Decision:
         case Publish() as published:
             if published.refuse:
                 raise errors.Conflict("Not this one.")
-            return Decision((Fact("published"),))
+            return Decision((Fact("published", {"size": ask.known.get("size")}),))
         case Forget() as forgotten:
             job = JobRequest("draft", "draft", ask.uuid("turn"), {"prompt": forgotten.then})
             return Decision((Fact("forgot"),), erase=(forgotten.owner,), jobs=(job,) if forgotten.then else ())
         case Wrong() as wrong:
-            return _decide_wrongly(ask, wrong.how)
+            return cast("Decision", _decide_wrongly(ask, wrong.how))
         case command:
             return Decision(
                 (Fact({"hold": "held", "reopen": "reopened", "beat": "beaten"}.get(command.verb, "closed")),)
@@ -292,20 +293,24 @@ def _decide_work(ask: Ask, asked: Climb | Draft) -> Decision:
     return Decision((fact,), jobs=(job,))
 
 
-def _decide_wrongly(ask: Ask, how: str) -> Decision:
+def _decide_wrongly(ask: Ask, how: str) -> Any:
     who = ask.actor.id
-    return {
+    wrong: dict[str, Any] = {
         "state": Decision((Fact("held"),)),
         "type": Decision((Fact("not a type"),)),
         "owner": Decision((Fact("said", {"words": 0}, {'who" knows': {}}),)),
         "event": Decision((Fact("renamed", {}, {who: {"name": "é" * (MAX_EVENT_BYTES // 2)}}),)),
         "data": Decision((Fact("renamed", {}, {who: {"name": "é" * (MAX_DATA_BYTES // 2)}}),)),
         "number": Decision((Fact("said", {"words": 1e20}),)),
+        "time": Decision((Fact("said", {"words": ask.now}),)),
+        "nothing": None,
+        "one": Decision(Fact("said", {"words": 0})),  # type: ignore[arg-type]
         "clock": Decision((Fact("stuck"),)),
         "crash": Decision((Fact("crashing"),)),
         "refusing": Decision((Fact("refusing"),)),
         "large": Decision((Fact("renamed", {}, {who: {"name": "x" * 20_000}}),)),
-    }[how]
+    }
+    return wrong[how]
 
 
 def fold_team(session: Session, event: Event) -> Session:
@@ -422,12 +427,11 @@ def look(reader: Reader, command: Command) -> Mapping[str, Any]:
 
 
 @contextmanager
-def published(installed: Mapping[str, Any], command: Command) -> Iterator[None]:
-    assert isinstance(command, Publish)
+def published(outside: Outside, command: Publish) -> Iterator[Mapping[str, Any]]:
     path = Path(command.path)
-    path.write_text("published")
+    path.write_text(f"{outside.actor.id}, {outside.role}, {outside.session.id}")
     try:
-        yield
+        yield {"size": path.stat().st_size}
     except BaseException:
         path.unlink()
         raise
@@ -491,12 +495,10 @@ TEAM = Kind(
 def kind(
     *,
     work: Mapping[str, Work] | None = None,
-    around: Mapping[str, Callable[..., AbstractContextManager[None]]] | None = None,
     interrupts: bool = True,
     follows: bool = False,
 ) -> Kind:
-    """The workshop, with other work to do, another `around`, without a word for work that cannot go on, or erased
-    with its subject."""
+    """The workshop, with other work to do, without a word for work that cannot go on, or erased with its subject."""
     return Kind(
         "workshop",
         LIFECYCLE,
@@ -508,7 +510,7 @@ def kind(
         tell=tell,
         due=due,
         facts={"look": look},
-        around={"publish": published} if around is None else around,
+        around={"publish": published},
         work={"climb": climb, "draft": draft, **(work or {})},
         interrupted={"draft": interrupted} if interrupts else {},
         inherits=True,

@@ -51,7 +51,8 @@ class Ask:
 class JobRequest:
     """Work to be done outside the transaction. One job per session and `key` is active at a time.
 
-    `on_takeover` says what happens when a worker dies: `resume` (after the steps in the journal) or `interrupt`.
+    `on_takeover` says what happens when a worker dies: `resume` (after the steps in the journal) or `interrupt`. A
+    failure is tried again `retries` times. A worker's death counts as one, but five more of those are borne.
     `audiences` name who may read the text the job writes, by the part of an audience before its colon.
     """
 
@@ -66,12 +67,16 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class Charge:
-    """Add `amount` to a counter of the installation unless it would pass `limit`; then `refusal` is raised."""
+    """Add `amount` to a counter of the installation unless it would pass `limit`; then `refusal` is raised.
+
+    A counter of some time (`messages:s1:2026-01-31T12`) says with `until` when that is over: it is forgotten then.
+    """
 
     account: str
     amount: int
     limit: int
     refusal: errors.Refusal = field(default_factory=errors.RateLimited)
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,16 @@ class Final:
     turn: str
     status: str
     text: str
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What `around` knows: who asks, in what role, and the session; of one that is not made yet only its new id."""
+
+    session: Session
+    actor: Actor
+    role: str
+    installed: Mapping[str, Any]
 
 
 class Reader(Protocol):
@@ -160,7 +175,10 @@ class Workroom(Protocol):
 
     @property
     def cancelled(self) -> bool:
-        """True once the job was cancelled or its lease is lost."""
+        """True once the job was cancelled, its lease is lost, or the server is stopping."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, or less when the job is cancelled; whether it is."""
 
     def report(self, command: Command, *, last: bool = False) -> Session:
         """Tell the engine, like anybody else; `last` ends the job in the same transaction. Raises LeaseLost."""
@@ -203,6 +221,11 @@ def no_meters(_session: Session, _audience: str, _now: datetime) -> Sequence[Map
 class Kind:
     """An application's definition as one value.
 
+    `facts` of a verb read what `decide` must know beyond its session, in the transaction of the command. What takes
+    long or writes files stands `around` it instead, outside any transaction: entered once state and role allow the
+    command, and not for the repeat of an answered one; what it yields joins `Ask.known`; when the command is refused
+    after all, the refusal is raised inside it, so that it can undo what it did.
+
     `standing` says which role somebody has by a role in the space (`{"admin": "interviewer"}`), when no grant says
     more; `inherits` takes the roles of the session that is this one's subject, and with
     `erased_with_subject` it is erased in the transaction that erases its subject. `key_scope` is `space` or
@@ -227,7 +250,9 @@ class Kind:
     due: Callable[[Session], Due | None] = never
     closed: Callable[[Session, str], bool] | None = None
     facts: Mapping[str, Callable[[Reader, Command], Mapping[str, Any]]] = field(default_factory=dict)
-    around: Mapping[str, Callable[..., AbstractContextManager[None]]] = field(default_factory=dict)
+    around: Mapping[str, Callable[[Outside, Any], AbstractContextManager[Mapping[str, Any]]]] = field(
+        default_factory=dict
+    )
     work: Mapping[str, Callable[[Workroom], None]] = field(default_factory=dict)
     interrupted: Mapping[str, Callable[[str, str, str], Command]] = field(default_factory=dict)
     standing: Mapping[str, str] = field(default_factory=dict)
