@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sitting import access, bundle, passwords, worker, writing
+from sitting import access, bundle, clock, passwords, worker, writing
 from sitting.apps.interview import terms
 from sitting.apps.interview import work as interview_work
 from sitting.config import Settings
 from sitting.core import event, session, strict
+from sitting.store import dialect
 from sitting.web import api, deps, door, frames, poll, server, streams
 
 Rows = Sequence[tuple[str, str, str]]
@@ -84,16 +85,25 @@ TABLES: Mapping[str, Rows] = {
         ("Age", f"{time(streams.USUAL.age)}, give or take 10 %", "`bye`, reason `rotation`; come back"),
         ("Leaving at shutdown", f"{time(setting('drain_seconds'))} (`SITTING_DRAIN_SECONDS`)", "closed"),
         ("One JSON answer of events", f"about {size(poll.MAX_BYTES)}", "go on from `next`"),
-        ("Waiting poll", "`wait` 0 to 30 s", "422 `VALIDATION_ERROR`"),
+        ("Waiting poll", "`wait` 0 to 30 s; it counts as an open stream", "422 `VALIDATION_ERROR`"),
         ("Protocol version", str(frames.PROTOCOL), "said in the first block of each stream"),
     ),
     "A session": (
         ("Event", size(event.MAX_EVENT_BYTES), "a fault of the kind; nothing is stored"),
-        ("Folded data", size(session.MAX_DATA_BYTES), "a fault of the kind; nothing is stored"),
+        (
+            "Folded data, its collections apart",
+            size(session.MAX_DATA_BYTES),
+            "a fault of the kind; nothing is stored",
+        ),
         ("Event type", f"`{event.TYPE.pattern}`", "a fault of the kind; nothing is stored"),
         ("Session id", f"`{session.ID.pattern}`", "a fault of the kind; nothing is stored"),
         ("Idempotency-Key is remembered", f"{writing.REPEAT_HOURS} hours", "the request counts as new"),
         ("Bundle, unpacked", size(bundle.MAX_BYTES), "422 `VALIDATION_ERROR`"),
+        (
+            "Journal in a bundle",
+            f"{bundle.MAX_LINES:,} events, each {size(bundle.MAX_LINE_BYTES)} as a line",
+            "422 `VALIDATION_ERROR`",
+        ),
     ),
     "Jobs": (
         ("Lease of a job", f"{time(worker.LEASE_SECONDS)}, renewed every {time(worker.RENEW_SECONDS)}", "taken over"),
@@ -107,6 +117,23 @@ TABLES: Mapping[str, Rows] = {
             "Waits between the tries of a failed job",
             ", ".join(time(seconds) for seconds in worker.BACKOFF_SECONDS),
             "the kind is told the reason",
+        ),
+    ),
+    "A shared database": (
+        (
+            "A node's clock against PostgreSQL's",
+            f"{time(clock.APART_SECONDS)} apart, at its start",
+            "it does not start",
+        ),
+        (
+            "A write waits for what another holds",
+            time(dialect.USUAL.lock_ms / 1000),
+            "503 `STORE_UNAVAILABLE`; nothing is stored",
+        ),
+        (
+            "A write whose node stands still",
+            time(dialect.USUAL.idle_ms / 1000),
+            "PostgreSQL ends it; nothing is stored",
         ),
     ),
     "An interview": (

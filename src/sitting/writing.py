@@ -80,7 +80,10 @@ class Writing:
         self.on_erased: Callable[[], object] = lambda: None
 
     def fire(self, tx: Tx, kind: Kind, held: Held) -> Held:
-        """Let the clock's commands happen, however many. Raises Misuse when they keep falling due at one instant."""
+        """Let the clock's commands happen, however many.
+
+        Raises Misuse: the kind refuses one of them, or they keep falling due at one instant.
+        """
         now = milliseconds(self.clock.now())
         since, fired = None, 0
         while (due := kind.due(held.session)) is not None and due.at <= now:
@@ -88,8 +91,12 @@ class Writing:
             since, fired = at, fired + 1 if at == since else 1
             if fired > _MAX_FIRED:
                 raise errors.Misuse(f"Kind {kind.name}: the clock's commands do not come to an end.")
-            found = Allowed(kind, held, SYSTEM, kind.lifecycle.move(held.session.state, due.command.verb), at)
-            self.carry_out(tx, found, due.command, CLOCK, entropy.fresh(32))
+            try:
+                move = kind.lifecycle.move(held.session.state, due.command.verb)
+                self.carry_out(tx, Allowed(kind, held, SYSTEM, move, at), due.command, CLOCK, entropy.fresh(32))
+            except errors.Refusal as refusal:
+                what = f"Kind {kind.name}: its deadline '{due.command.verb}' was refused"
+                raise errors.Misuse(f"{what}: {refusal.message}") from refusal
             held = self.holding.get(tx, held.session.id)
         return held
 
@@ -195,12 +202,16 @@ class Writing:
     def _queue(self, tx: Tx, kind: Kind, session: Session, decision: Decision, events: tuple[Event, ...]) -> None:
         if not (decision.jobs or decision.cancel):
             return
+        if len({request.key for request in decision.jobs}) < len(decision.jobs):
+            raise errors.Misuse(f"Kind {kind.name}: two jobs with one key.")
         active = {job.key: job for job in jobs.active(tx, session.id)}
         for key in decision.cancel:
             if (job := active.pop(key, None)) is not None:
                 self.end_job(tx, kind, session, job.id, jobs.CANCELLED, events)
                 tx.after_commit(partial(self.on_cancel, job.id))
         for request in decision.jobs:
+            if request.purpose not in kind.work:
+                raise errors.Misuse(f"Kind {kind.name}: there is no work '{request.purpose}'.")
             if request.key in active:
                 raise errors.Conflict("This work is already under way.")
             jobs.add(tx, session.id, request, now=milliseconds(self.clock.now()), trace=tracing.carried())

@@ -116,6 +116,9 @@ def test_refusals_come_in_order(run: Bench) -> None:
         ("data", "data is larger than 65536 bytes"),
         ("time", "An event 'said' holds what a journal cannot: Object of type datetime"),
         ("number", "An event 'said' holds what a journal cannot"),
+        ("twice", "Kind workshop: two jobs with one key"),
+        ("nowork", "Kind workshop: there is no work 'dance'"),
+        ("takeover", "A job's `on_takeover` is 'resume' or 'interrupt', not 'resum'"),
         ("nothing", "Kind workshop: `decide` answered 'wrong' with no Decision"),
         ("one", "Kind workshop: `decide` answered 'wrong' with no Decision of several facts"),
     ],
@@ -346,7 +349,7 @@ def test_when_the_clock_is_refused_nothing_it_did_stays(run: Bench) -> None:
         lambda: run.engine.view(session, ADA),
     ]
     for ask in asked:
-        with pytest.raises(errors.WrongState):
+        with pytest.raises(errors.Misuse, match="its deadline 'reopen' was refused: Cannot reopen the workshop."):
             run(ask())
         assert run(run.store.read(lambda tx: sessions.heads(tx, [session])))[session][0] == 2
 
@@ -375,7 +378,7 @@ def test_time_in_a_journal_never_goes_back(run: Bench) -> None:
 
 
 def test_a_clock_without_end_is_the_kinds_mistake(run: Bench) -> None:
-    for how, sort in (("clock", errors.Misuse), ("crash", KeyError), ("refusing", errors.WrongState)):
+    for how, sort in (("clock", errors.Misuse), ("crash", KeyError), ("refusing", errors.Misuse)):
         session = run.workshop()
         if how == "crash":
             with pytest.raises(sort):

@@ -269,6 +269,8 @@ def decide(ask: Ask) -> Decision:
         case Forget() as forgotten:
             job = JobRequest("draft", "draft", ask.uuid("turn"), {"prompt": forgotten.then})
             return Decision((Fact("forgot"),), erase=(forgotten.owner,), jobs=(job,) if forgotten.then else ())
+        case Wrong(how="takeover"):
+            raise AssertionError(JobRequest("climb", "climb", "x", on_takeover="resum"))
         case Wrong() as wrong:
             return cast("Decision", _decide_wrongly(ask, wrong.how))
         case command:
@@ -304,6 +306,10 @@ def _decide_wrongly(ask: Ask, how: str) -> Any:
         "number": Decision((Fact("said", {"words": 1e20}),)),
         "time": Decision((Fact("said", {"words": ask.now}),)),
         "nothing": None,
+        "twice": Decision(
+            (Fact("stopped"),), jobs=(JobRequest("climb", "climb", "1"), JobRequest("climb", "climb", "2"))
+        ),
+        "nowork": Decision((Fact("stopped"),), jobs=(JobRequest("dance", "dance", "1"),)),
         "one": Decision(Fact("said", {"words": 0})),  # type: ignore[arg-type]
         "clock": Decision((Fact("stuck"),)),
         "crash": Decision((Fact("crashing"),)),

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from sitting import errors
+from sitting import Installation, Settings, errors
 from sitting.core.actor import Actor
 from sitting.core.event import Event
 from sitting.core.kind import Ask, Command, Kind, never
 from sitting.core.session import Session
+from sitting.installation import App
 from tests.support import workshop
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SESSION = Session("s", "workshop", "space", "open")
+
+
+def test_two_kinds_of_one_name_are_refused(tmp_path: Path) -> None:
+    apps = [App("one", "One", "", (workshop.KIND,)), App("two", "Two", "", (workshop.kind(),))]
+    with pytest.raises(errors.Misuse, match="Two kinds are called 'workshop'"):
+        Installation(Settings(data=tmp_path, model="none"), apps=apps)
 
 
 def test_a_kind_that_does_not_agree_with_itself_is_refused() -> None:

@@ -64,6 +64,10 @@ class JobRequest:
     audiences: tuple[str, ...] = ()
     retries: int = 0
 
+    def __post_init__(self) -> None:
+        if self.on_takeover not in ("resume", "interrupt"):
+            raise errors.Misuse(f"A job's `on_takeover` is 'resume' or 'interrupt', not '{self.on_takeover}'.")
+
 
 @dataclass(frozen=True)
 class Charge:
@@ -90,8 +94,12 @@ class Grant:
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows from a command. `id` is read when a session is opened; `key` and `subject` also later, where None
-    leaves what is, and an empty subject takes it away."""
+    """What follows from a command.
+
+    `cancel` names jobs by their keys. `erase` names the owners whose personal content goes, from this session's whole
+    journal and from the inputs and texts of jobs that run: cancel those that cannot do without. `id` is read when a
+    session is opened; `key` and `subject` also later, where None leaves what is, and an empty subject takes it away.
+    """
 
     events: tuple[Fact, ...] = ()
     jobs: tuple[JobRequest, ...] = ()

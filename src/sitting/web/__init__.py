@@ -67,12 +67,14 @@ def create_app(installation: Installation, *, pace: Pace = USUAL) -> FastAPI:
     limits = {**api.BODY_LIMITS}
     for module in modules:
         limits.update(getattr(module, "BODY_LIMITS", {}))
+    secrets = [pattern for module in (signin, *modules) for pattern in getattr(module, "SECRETS", ())]
     app.add_middleware(
         Door,
         body_limit=settings.body_limit,
         request_seconds=settings.request_seconds,
         allowed_hosts=settings.allowed_hosts,
         limits=[(re.compile(pattern), limit) for pattern, limit in limits.items()],
+        secrets=[re.compile(pattern, re.DOTALL) for pattern in secrets],
     )
     return app
 

@@ -53,7 +53,6 @@ _TLS = (b"strict-transport-security", b"max-age=31536000")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _KEY = re.compile(rb"[!-~]{1,255}")
-_SECRET = re.compile(r"^(/(?:i|join)/)(?:p/)?[^/]+|^(/sign-in/).+", re.DOTALL)  # below /join/p/ stands a personal link
 _SINGLE = frozenset(
     {b"host", b"authorization", b"content-type", b"content-length", b"idempotency-key", b"last-event-id"}
 )
@@ -61,15 +60,19 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
-def shown(path: str) -> str:
+def shown(path: str, secrets: Sequence[re.Pattern[str]]) -> str:
     """A path as the log may have it: codes in paths are credentials, however the path around them is spelled."""
     plain = re.sub("/+", "/", unquote(path))
-    hidden, found = _SECRET.subn(lambda found: f"{found[1] or found[2]}***", plain)
-    return quote(hidden, safe="/*") if found else path
+    for pattern in secrets:
+        if (found := pattern.match(plain)) is not None:
+            return quote(f"{found[1]}***{plain[found.end() :]}", safe="/*")
+    return path
 
 
 class Door:
-    """The outermost middleware. `limits` are body limits of their own: (whole path, bytes)."""
+    """The outermost middleware. `limits` are body limits of their own: (whole path, bytes). Of what one of `secrets`
+    finds at the beginning of a path, the log has its first group only.
+    """
 
     def __init__(
         self,
@@ -79,12 +82,14 @@ class Door:
         request_seconds: float,
         allowed_hosts: str = "*",
         limits: Sequence[tuple[re.Pattern[str], int]] = (),
+        secrets: Sequence[re.Pattern[str]] = (),
     ) -> None:
         self.app = app
         self._limit = body_limit
         self._seconds = request_seconds
         self._hosts = frozenset(host.strip().lower() for host in allowed_hosts.split(",") if host.strip())
         self._limits = tuple(limits)
+        self._secrets = tuple(secrets)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -104,7 +109,7 @@ class Door:
             opened.set_attribute("http.response.status_code", visit.status)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> _Visit:
-        visit = _Visit(scope, receive, send, limit=self._limit, seconds=self._seconds)
+        visit = _Visit(scope, receive, send, limit=self._limit, seconds=self._seconds, secrets=self._secrets)
         request = Request(scope, visit.receive)
         try:
             visit.limit = self._limit_of(scope["path"])
@@ -193,8 +198,18 @@ class BrokenOff(Exception):
 class _Visit:
     """One request on its way through: what it has sent, and what it was answered."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, limit: int, seconds: float) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        limit: int,
+        seconds: float,
+        secrets: Sequence[re.Pattern[str]],
+    ) -> None:
         self.limit = limit
+        self._secrets = secrets
         self.status = 0
         self.broken = False
         self._scope, self._receive, self._send = scope, receive, send
@@ -239,7 +254,7 @@ class _Visit:
         path = (self._scope.get("raw_path") or self._scope["path"].encode()).decode("latin-1")
         line: dict[str, Any] = {
             "method": self._scope["method"],
-            "path": shown(path)[:MAX_PATH],
+            "path": shown(path, self._secrets)[:MAX_PATH],
             "status": self.status or 499,
             "ms": round((time.perf_counter() - self._began) * 1000, 1),
             "request_id": self.id,

@@ -19,6 +19,7 @@ from . import answer, deps
 from .errors import status_of
 
 router = APIRouter(include_in_schema=False)
+SECRETS = (r"(/sign-in/).+",)
 LINK_TTL_SECONDS = 60
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}", re.ASCII)
 _NOT_BACK_TO = ("/sign-in", "/sign-out")

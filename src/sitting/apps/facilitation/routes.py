@@ -38,6 +38,7 @@ from .panel_routes import described
 router = APIRouter(tags=["facilitation"])
 PROBLEMS = {"/admin": edge.problem, "/join": join_routes.problem}
 BODY_BYTES = 64 * 1024
+SECRETS = (r"(/join/)(?:p/)?[^/]+",)  # below /join/p/ stands a personal link
 BODY_LIMITS = {r"/(?:admin|join)(?:/.*)?": BODY_BYTES}
 MAX_SESSIONS = 1200  # the months there are in a century
 

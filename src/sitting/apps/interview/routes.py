@@ -55,6 +55,7 @@ NO_NUMBER = {
 }
 MESSAGES_SHOWN = 1000
 PROBLEMS = candidate_routes.PROBLEMS
+SECRETS = (r"(/i/)[^/]+",)
 
 
 @router.post("/interviews")
@@ -317,7 +318,8 @@ async def _monitor(request: Request, id: str, who: Actor, refused: edge.Refused 
         remaining_ms=clock.remaining_ms(seen.session, seen.now), challenge=views.challenge(seen.session, seen.audience),
         notes=views.notes(seen.session, who.id), online=edge.presence(request, id),
         created="created" in request.query_params, given_reason=await edge.given_reason(request, seen.session, who),
-        unanswered=edge.unanswered(request, seen.session), allowed=seen.allowed, me=who.id, models=terms.MODEL_NAMES,
+        unanswered=edge.unanswered(request, seen.session), answering=edge.answering(request, shown["model_name"]),
+        allowed=seen.allowed, me=who.id, models=terms.MODEL_NAMES,
         names=await deps.names(request, shown["interviewers"], who),
         start_by=views.setting(seen.session, "start_by"), estimated=clock.estimated_queries_left(seen.session),
         challenge_choices=await _choices(request, who, challenge_id) if shown["status"] == "created" else [],
@@ -398,10 +400,17 @@ async def _form(
     faults = _faults(found)
     return answer.page(
         request, "interview/new.html", status=status, values=values, faults=[f"❌ {text}" for text in faults.values()],
-        errors=faults, models=terms.MODEL_NAMES, challenges=challenges, helpers=terms.HELPERS, starters=terms.STARTERS,
+        errors=faults, models=[(name, _named(request, name)) for name in terms.MODEL_NAMES], challenges=challenges,
+        helpers=terms.HELPERS, starters=terms.STARTERS,
         default_minutes=settings.interview_time_limit // 60, default_budget=settings.interview_token_budget,
         default_model=settings.interview_model,
     )  # fmt: skip
+
+
+def _named(request: Request, name: str) -> str:
+    """A name as an interviewer chooses it: with the model that would answer, unless it says so itself."""
+    real = edge.answering(request, name)
+    return name if real in (None, name) else f"{name} (here: {real})"
 
 
 # Order decides: literal paths before `{id}`, and the moves' catch-all last.
