@@ -23,7 +23,7 @@ from .core.kind import Command, Grant, Kind, Outside
 from .core.lifecycle import CREATE, ERASE
 from .core.session import Session
 from .holding import Holding
-from .reading import Done, Journal, Listing, Page, Seen, Selection, TextPage, TurnSeen, Where
+from .reading import Done, Journal, Listing, Look, Page, Seen, Selection, TextPage, TurnSeen, Where
 from .store import Store, jobs, sessions, texts
 from .store.sessions import Held
 from .store.transaction import Tx
@@ -242,9 +242,9 @@ class Engine:
             session = reading.folded(definition, Session(id, kind, actor.space, epoch=self.epoch), records)
             owner = {actor.id: (definition.owner, None)} if definition.owner else {}
             held, now = Held(session, 1, records[-1].hash, owner), milliseconds(self.clock.now())
-            if self._holding.role_or_none(tx, definition, held, actor, now) is None:
+            if (role := self._holding.role_or_none(tx, definition, held, actor, now)) is None:
                 raise errors.NotAllowed("You would have no role in this session here.")
-            reading.check_shown(definition, held, actor, now)
+            reading.check_shown(Look(tx, definition, held, actor, role, now))
             self._writing.save(tx, definition, None, held, records)
             sessions.give(tx, id, [Grant(grantee, role) for grantee, (role, _) in owner.items()])
             return session
@@ -262,28 +262,20 @@ class Engine:
     def view(self, session: str, actor: Actor, *, kind: str | None = None) -> Future[Seen]:
         """What this actor may see now. Raises NotFound, also when the session is not of `kind`."""
 
-        def build(tx: Tx, definition: Kind, held: Held, role: str, now: datetime) -> Seen:
-            if kind is not None and definition.name != kind:
+        def build(look: Look) -> Seen:
+            if kind is not None and look.kind.name != kind:
                 raise errors.NotFound()
-            return reading.seen(definition, held, actor, role, now)
+            return reading.seen(look)
 
         return self._reading(session, actor, build)
 
     def events(self, session: str, actor: Actor, *, after: int = 0, limit: int = 100) -> Future[Page]:
         """Events after a position, as this actor's audience is told them. Raises NotFound, Gone (ahead of the head)."""
-        return self._reading(
-            session,
-            actor,
-            lambda tx, kind, held, role, now: reading.page(tx, kind, held, actor, role, after=after, limit=limit),
-        )
+        return self._reading(session, actor, lambda look: reading.page(look, after=after, limit=limit))
 
     def history(self, session: str, actor: Actor, *, before: int | None = None, limit: int = 50) -> Future[Page]:
         """The newest events below a position, newest first; the cost does not grow with the journal."""
-        return self._reading(
-            session,
-            actor,
-            lambda tx, kind, held, role, now: reading.newest(tx, kind, held, actor, role, before=before, limit=limit),
-        )
+        return self._reading(session, actor, lambda look: reading.newest(look, before=before, limit=limit))
 
     def selected(
         self,
@@ -303,36 +295,24 @@ class Engine:
         return self._reading(
             session,
             actor,
-            lambda tx, kind, held, role, now: reading.selected(
-                tx, kind, held, actor, role, now, types=types, after=after, before=before, limit=limit, newest=newest
-            ),
+            lambda look: reading.selected(look, types=types, after=after, before=before, limit=limit, newest=newest),
         )
 
     def at(self, session: str, actor: Actor, seq: int) -> Future[Seen]:
         """The view as it was after the event `seq`. Raises Invalid when there is no such event."""
-        return self._reading(
-            session, actor, lambda tx, kind, held, role, now: reading.replay(tx, kind, held, actor, role, now, seq=seq)
-        )
+        return self._reading(session, actor, lambda look: reading.replay(look, seq=seq))
 
     def journal(self, session: str, actor: Actor) -> Future[Journal]:
         """Every record and what this audience may be told of it, for exports."""
-        return self._reading(
-            session, actor, lambda tx, kind, held, role, now: reading.whole(tx, kind, held, actor, role, now)
-        )
+        return self._reading(session, actor, reading.whole)
 
     def turn(self, session: str, turn: str, actor: Actor) -> Future[TurnSeen]:
         """How a turn stands. Raises NotFound, also when this audience may not read it."""
-        return self._reading(
-            session, actor, lambda tx, kind, held, role, now: reading.turn(tx, kind, held, actor, role, turn)
-        )
+        return self._reading(session, actor, lambda look: reading.turn(look, turn))
 
     def text(self, session: str, turn: str, actor: Actor, *, after: int = 0) -> Future[TextPage]:
         """A turn's text from an offset in code points, running or ended. Raises NotFound, InvalidCursor."""
-        return self._reading(
-            session,
-            actor,
-            lambda tx, kind, held, role, now: reading.text(tx, kind, held, actor, role, turn, after=after),
-        )
+        return self._reading(session, actor, lambda look: reading.text(look, turn, after=after))
 
     def list(self, kind: str, actor: Actor, where: Where) -> Future[Listing]:
         """The sessions of a kind this actor has a role in, newest first. One whose deadline is refused is as it was."""
@@ -347,7 +327,7 @@ class Engine:
             if late := tuple(due - fired):
                 return late
             items = (
-                reading.seen(definition, held, actor, role, now)
+                reading.seen(Look(tx, definition, held, actor, role, now))
                 for held in found
                 if (role := self._holding.role_or_none(tx, definition, held, actor, now)) is not None
             )
@@ -416,13 +396,13 @@ class Engine:
         except errors.Refusal as refusal:
             return refusal
 
-    def _reading(self, id: str, actor: Actor, build: Callable[[Tx, Kind, Held, str, datetime], T]) -> Future[T]:
+    def _reading(self, id: str, actor: Actor, build: Callable[[Look], T]) -> Future[T]:
         """Read one session, after firing what is due."""
 
         def built(tx: Tx, held: Held) -> T:
             kind = self.kinds[held.session.kind]
             now = milliseconds(self.clock.now())
-            return build(tx, kind, held, self._holding.role(tx, kind, held, actor, now), now)
+            return build(Look(tx, kind, held, actor, self._holding.role(tx, kind, held, actor, now), now))
 
         def read(tx: Tx) -> Any:
             held = self._holding.get(tx, id)

@@ -6,13 +6,13 @@ Nothing here writes. Who may read has been asked already; what an audience may s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import errors
 from .core import chain, strict
-from .core.actor import SYSTEM, Actor
+from .core.actor import Actor
 from .core.event import Event
 from .core.kind import Final, Kind
 from .core.session import ID, Session
@@ -212,77 +212,84 @@ class Facts:
         return people.is_member(self._tx, self.session.space, account)
 
 
-def seen(kind: Kind, held: Held, actor: Actor, role: str, now: datetime) -> Seen:
+class Look(NamedTuple):
+    """Somebody who looks at a session, inside a transaction."""
+
+    tx: Tx
+    kind: Kind
+    held: Held
+    actor: Actor
+    role: str
+    now: datetime
+
+    @property
+    def session(self) -> Session:
+        return self.held.session
+
+    @property
+    def audience(self) -> str:
+        return self.kind.audience(self.held.session, self.actor, self.role)
+
+
+def seen(look: Look) -> Seen:
     """The session as this actor sees it now."""
-    session = held.session
-    audience = kind.audience(session, actor, role)
+    kind, session, audience = look.kind, look.session, look.audience
     people = tuple(
         sorted(
             (grantee, role)
-            for grantee, (role, until) in held.grants.items()
-            if ":" in grantee and not grantee.startswith("link:") and (until is None or until > now)
+            for grantee, (role, until) in look.held.grants.items()
+            if ":" in grantee and not grantee.startswith("link:") and (until is None or until > look.now)
         )
     )
     return Seen(
         session,
-        role,
+        look.role,
         audience,
-        now,
-        kind.view(session, audience, now),
+        look.now,
+        kind.view(session, audience, look.now),
         kind.is_closed(session, audience),
         people,
-        kind.offered(session.state, role),
+        kind.offered(session.state, look.role),
     )
 
 
-def page(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, *, after: int, limit: int) -> Page:
+def page(look: Look, *, after: int, limit: int) -> Page:
     """Events after a position, in order."""
-    if after > held.session.seq:
-        raise errors.Gone(oldest=f"{held.session.epoch}.1", head=held.session.position)
-    return _page(tx, kind, held, actor, role, journal.records(tx, held.session.id, after=after, limit=limit))
+    if after > look.session.seq:
+        raise errors.Gone(oldest=f"{look.session.epoch}.1", head=look.session.position)
+    return _page(look, journal.records(look.tx, look.session.id, after=after, limit=limit))
 
 
-def newest(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, *, before: int | None, limit: int) -> Page:
+def newest(look: Look, *, before: int | None, limit: int) -> Page:
     """The newest events below a position, newest first."""
     upto = journal.LAST if before is None else before
-    return _page(tx, kind, held, actor, role, journal.newest(tx, held.session.id, before=upto, limit=limit))
+    return _page(look, journal.newest(look.tx, look.session.id, before=upto, limit=limit))
 
 
 def selected(
-    tx: Tx,
-    kind: Kind,
-    held: Held,
-    actor: Actor,
-    role: str,
-    now: datetime,
-    *,
-    types: Collection[str],
-    after: int,
-    before: int | None,
-    limit: int,
-    newest: bool,
+    look: Look, *, types: Collection[str], after: int, before: int | None, limit: int, newest: bool
 ) -> Selection:
     """Events of some types between two positions, in order: the last ones there are, or the first."""
     upto = journal.LAST if before is None else before
-    records = journal.chosen(tx, held.session.id, types=types, after=after, before=upto, limit=limit, newest=newest)
-    return Selection(seen(kind, held, actor, role, now), tuple(journal.event(record) for record in records))
+    id = look.session.id
+    records = journal.chosen(look.tx, id, types=types, after=after, before=upto, limit=limit, newest=newest)
+    return Selection(seen(look), tuple(journal.event(record) for record in records))
 
 
-def replay(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, now: datetime, *, seq: int) -> Seen:
+def replay(look: Look, *, seq: int) -> Seen:
     """The view as it was after the event `seq`."""
-    if not 1 <= seq <= held.session.seq:
-        raise errors.Invalid.field("at", f"must be between 1 and {held.session.seq}")
-    then = refolded(tx, kind, held.session, upto=seq)
-    at = then.updated_at or now
-    return seen(kind, Held(then, held.version, held.head, held.grants), actor, role, at)
+    if not 1 <= seq <= look.session.seq:
+        raise errors.Invalid.field("at", f"must be between 1 and {look.session.seq}")
+    then = refolded(look.tx, look.kind, look.session, upto=seq)
+    return seen(look._replace(held=replace(look.held, session=then), now=then.updated_at or look.now))
 
 
-def whole(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, now: datetime) -> Journal:
+def whole(look: Look) -> Journal:
     """The whole journal. Raises NotFound for an audience that may not take it along."""
-    shown = seen(kind, held, actor, role, now)
-    if not kind.exports(held.session, shown.audience):
+    shown, kind = seen(look), look.kind
+    if not kind.exports(look.session, shown.audience):
         raise errors.NotFound("There is no copy of this session for you.")
-    records = tuple(journal.every(tx, held.session.id))
+    records = tuple(journal.every(look.tx, look.session.id))
     told = tuple(kind.tell(journal.event(record), shown.audience) for record in records)
     erased = frozenset(record.seq for record in records if any(part.text is None for part in record.parts))
     return Journal(shown, records, told, erased)
@@ -301,28 +308,28 @@ def folded(kind: Kind, session: Session, records: Iterable[chain.Record]) -> Ses
     raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.")
 
 
-def check_shown(kind: Kind, held: Held, actor: Actor, now: datetime) -> None:
-    """Look at a foreign session once, as lists will: one that cannot be shown would break them. Raises Invalid."""
+def check_shown(look: Look) -> None:
+    """See a foreign session once, as lists will: one that cannot be shown would break them. Raises Invalid."""
     try:
-        seen(kind, held, actor, kind.owner or SYSTEM, now)
-        kind.title(held.session)
+        seen(look)
+        look.kind.title(look.session)
     except Exception as error:
-        raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.") from error
+        raise errors.Invalid(f"This is not the journal of a session of the kind '{look.kind.name}'.") from error
 
 
-def turn(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str) -> TurnSeen:
+def turn(look: Look, id: str) -> TurnSeen:
     """How a turn stands."""
-    job = _heard(tx, kind, held, actor, role, id)
+    job = _heard(look, id)
     return TurnSeen(job.id, job.purpose, RUNNING if job.is_active else job.state, job.end_seq)
 
 
-def text(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str, *, after: int) -> TextPage:
+def text(look: Look, id: str, *, after: int) -> TextPage:
     """A turn's text from an offset: from its rows while it runs, from its last event afterwards."""
-    job = _heard(tx, kind, held, actor, role, id)
+    job = _heard(look, id)
     if job.is_active:
-        rest = texts.since(tx, held.session.id, id, after=after)
+        rest = texts.since(look.tx, look.session.id, id, after=after)
     else:
-        whole = _final_text(tx, kind, held.session.id, job)
+        whole = _final_text(look, job)
         rest = whole[after:] if after <= len(whole) else None
     if rest is None:
         raise errors.InvalidCursor()
@@ -363,23 +370,22 @@ def wanted(kinds: Mapping[str, Kind], kind: Kind, actor: Actor, where: Where, no
     )
 
 
-def _page(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, records: list[chain.Record]) -> Page:
-    session = held.session
-    audience = kind.audience(session, actor, role)
+def _page(look: Look, records: list[chain.Record]) -> Page:
+    kind, session, audience = look.kind, look.session, look.audience
     told = tuple((record.seq, kind.tell(journal.event(record), audience)) for record in records)
-    turns = tuple(Turn(job.id, job.purpose) for job in jobs.active(tx, session.id) if job.heard_by(audience))
-    return Page(session, role, audience, kind.is_closed(session, audience), told, turns)
+    turns = tuple(Turn(job.id, job.purpose) for job in jobs.active(look.tx, session.id) if job.heard_by(audience))
+    return Page(session, look.role, audience, kind.is_closed(session, audience), told, turns)
 
 
-def _heard(tx: Tx, kind: Kind, held: Held, actor: Actor, role: str, id: str) -> jobs.Job:
-    job = jobs.one(tx, held.session.id, id) if ID.fullmatch(id) else None
-    if job is None or not job.heard_by(kind.audience(held.session, actor, role)):
+def _heard(look: Look, id: str) -> jobs.Job:
+    job = jobs.one(look.tx, look.session.id, id) if ID.fullmatch(id) else None
+    if job is None or not job.heard_by(look.audience):
         raise errors.NotFound("Turn not found")
     return job
 
 
-def _final_text(tx: Tx, kind: Kind, session: str, job: jobs.Job) -> str:
+def _final_text(look: Look, job: jobs.Job) -> str:
     assert job.end_seq is not None, "an ended job knows the event that ended it"
-    records = journal.records(tx, session, after=job.end_seq - 1, limit=1)
-    final: Final | None = kind.final(journal.event(records[0])) if records else None
+    records = journal.records(look.tx, look.session.id, after=job.end_seq - 1, limit=1)
+    final: Final | None = look.kind.final(journal.event(records[0])) if records else None
     return final.text if final is not None and final.turn == job.id else ""
