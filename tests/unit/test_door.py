@@ -21,7 +21,7 @@ from sitting.web.door import BrokenOff, Door, shown
 
 LIMIT = 1000
 SECRETS = tuple(
-    re.compile(pattern, re.DOTALL)
+    re.compile(pattern, re.DOTALL | re.IGNORECASE)
     for module in (signin, facilitation_routes, interview_routes)
     for pattern in module.SECRETS
 )
@@ -314,6 +314,10 @@ def test_a_refusal_from_inside_is_answered() -> None:
         ("/sign%2Din/link/sit%0a_abc", "/sign-in/***"),
         ("/sign-in/link/sit_abc", "/sign-in/***"),
         ("/sign-in", "/sign-in"),
+        ("/I/abcdefgh", "/I/***"),
+        ("/i/./abcdefgh", "/i/***"),
+        ("/join/../join/p/abcdefgh", "/join/***"),
+        ("/SIGN-IN/link/abc", "/SIGN-IN/***"),
         ("/interviews/i/x", "/interviews/i/x"),
     ],
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -217,8 +219,10 @@ def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path) -> None:
     with listener("127.0.0.1", 0) as taken:
         taken.listen()
         port = taken.getsockname()[1]
-        with installed(tmp_path, port=port) as house, pytest.raises(errors.Misuse, match="Cannot listen on 127.0.0.1"):
+        with installed(tmp_path, port=port) as house, pytest.raises(errors.Misuse, match="Cannot listen on") as said:
             Server(create_app(house), house.settings).listen()
+    assert said.value.message.startswith(f"Cannot listen on 127.0.0.1:{port}: ")
+    assert said.value.message.endswith("Choose another with --host or --port.")
 
 
 def test_an_address_of_either_family(tmp_path: Path) -> None:
@@ -243,3 +247,13 @@ def test_options_are_inherited_by_connections() -> None:
                 assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
                 if hasattr(socket, "TCP_USER_TIMEOUT"):
                     assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+
+
+def test_a_server_takes_as_many_connections_as_the_system_allows() -> None:
+    code = (
+        "import resource as r; from sitting.web import server; hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; "
+        "r.setrlimit(r.RLIMIT_NOFILE, (256, hard)); server._allow_connections(); "
+        "print(r.getrlimit(r.RLIMIT_NOFILE)[0] == min(hard, server.OPEN_FILES))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "True\n"

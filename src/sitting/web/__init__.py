@@ -74,7 +74,7 @@ def create_app(installation: Installation, *, pace: Pace = USUAL) -> FastAPI:
         request_seconds=settings.request_seconds,
         allowed_hosts=settings.allowed_hosts,
         limits=[(re.compile(pattern), limit) for pattern, limit in limits.items()],
-        secrets=[re.compile(pattern, re.DOTALL) for pattern in secrets],
+        secrets=[re.compile(pattern, re.DOTALL | re.IGNORECASE) for pattern in secrets],
     )
     return app
 

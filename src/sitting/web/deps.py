@@ -43,6 +43,7 @@ _CREDENTIAL = re.compile(r"[!-~]{1,512}")
 _POSITION = re.compile(r'"?([1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})"?')
 _CALLER = "sitting.caller"
 _FORM_READ = "sitting.form"
+_COOKIES = "sitting.cookies"
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,18 @@ async def settle(future: Future[T]) -> T:
     loop = asyncio.get_running_loop()
     waiting: asyncio.Future[T] = loop.create_future()
 
-    def hand_over() -> None:
+    # A future keeps its callbacks: one that held the future would keep every answer until the collector looks.
+    def hand_over(done: Future[T]) -> None:
         if waiting.cancelled():
             return
-        if (error := future.exception()) is not None:
+        if (error := done.exception()) is not None:
             waiting.set_exception(error)
         else:
-            waiting.set_result(future.result())
+            waiting.set_result(done.result())
 
-    def answered(_: Future[T]) -> None:
+    def answered(done: Future[T]) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(hand_over)
+            loop.call_soon_threadsafe(hand_over, done)
 
     future.add_done_callback(answered)
     return await waiting
@@ -210,7 +212,7 @@ def guest_caller(request: Request, session: str) -> Caller | None:
 def guest_cookie(request: Request, session: str) -> str | None:
     """The value of the cookie whose name ends with this session's id."""
     prefix = "__Host-" if _secure(request) else ""
-    for name, value in request.cookies.items():
+    for name, value in cookies(request).items():
         if name.startswith(prefix) and name.endswith(f"-{session}") and _CREDENTIAL.fullmatch(value):
             return value
     return None
@@ -371,7 +373,7 @@ async def once(request: Request, actor: Actor, render: Callable[[Done], Response
     if key is None:
         return None
     digest = hashlib.sha256(await request.body() or b"{}").digest()
-    scope = f"{actor.id} {request.method} {request.url.path}"
+    scope = f"{actor.id} {actor.space} {request.method} {request.url.path}"
     return Once(scope=scope, key=key, request=digest, render=lambda done: _pack(render(done)))
 
 
@@ -415,6 +417,22 @@ def _unpack(stored: bytes) -> Response:
 # Cookies and addresses
 
 
+def cookies(request: Request) -> Mapping[str, str]:
+    """What the browser sent, as it stands (RFC 6265, section 5.4); of a repeated name the first.
+
+    Ours are never quoted. `request.cookies` undoes quoting, which takes a time that grows with the square of a value's
+    length before Python 3.12.6.
+    """
+    known: dict[str, str] | None = request.scope.get(_COOKIES)
+    if known is None:
+        known = request.scope[_COOKIES] = {}
+        for pair in ";".join(request.headers.getlist("cookie")).split(";"):
+            name, _, value = pair.partition("=")
+            if name := name.strip():
+                known.setdefault(name, value.strip())
+    return known
+
+
 def cookie_name(request: Request, name: str) -> str:
     """`__Host-` binds a cookie to this host and to TLS; plain http cannot have it."""
     return f"__Host-{name}" if _secure(request) else name
@@ -422,7 +440,7 @@ def cookie_name(request: Request, name: str) -> str:
 
 def cookie(request: Request, name: str) -> str | None:
     """A cookie's value, when it looks like one of ours."""
-    value = request.cookies.get(cookie_name(request, name), "")
+    value = cookies(request).get(cookie_name(request, name), "")
     return value if _CREDENTIAL.fullmatch(value) else None
 
 

@@ -11,6 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
+from posixpath import normpath
 from typing import Any
 from urllib.parse import quote, unquote, unquote_to_bytes
 
@@ -62,7 +63,7 @@ _BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 def shown(path: str, secrets: Sequence[re.Pattern[str]]) -> str:
     """A path as the log may have it: codes in paths are credentials, however the path around them is spelled."""
-    plain = re.sub("/+", "/", unquote(path))
+    plain = normpath("/" + unquote(path).lstrip("/"))
     for pattern in secrets:
         if (found := pattern.match(plain)) is not None:
             return quote(f"{found[1]}***{plain[found.end() :]}", safe="/*")

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import gc
 import math
+import resource
 import signal
 import socket
 import threading
@@ -31,6 +32,7 @@ log = structlog.get_logger("sitting.server")
 MAX_HEAD_BYTES = 64 * 1024
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 15
+OPEN_FILES = 65_536
 GARBAGE = (20_000, 10, 10)  # thresholds of the collector's three generations
 _SEND_BUFFER = 128 * 1024
 _UNSENT_BYTES = 16 * 1024
@@ -143,7 +145,8 @@ class Server(uvicorn.Server):
             made = listener(self.settings.host, self.settings.port)
         except OSError as error:
             raise errors.Misuse(
-                f"Cannot listen on {self.settings.host}:{self.settings.port}: {error.strerror}."
+                f"Cannot listen on {self.settings.host}:{self.settings.port}: {error.strerror}. "
+                "Choose another with --host or --port."
             ) from error
         host, port = made.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -183,11 +186,21 @@ class Server(uvicorn.Server):
 def serve(app: FastAPI, settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Answer requests until SIGTERM or SIGINT; returns when streams and requests have ended."""
     logs.configure(settings.log_level)
+    _allow_connections()
     # With the usual thresholds a loaded server spends a third of its time looking for garbage among what stays.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE)
     Server(app, settings, on_ready=on_ready).run()
+
+
+def _allow_connections() -> None:
+    """As many open files as the system allows: each connection is one, and 1,024, the usual limit, are soon reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # macOS has a limit below the hard one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listener(host: str, port: int) -> socket.socket:
