@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.measure import Row, at_most
+from sitting.worker import FLUSH_SECONDS
 
 SESSIONS = 20_000
 MINUTES = 20
@@ -26,7 +27,7 @@ class Habit:
     think_seconds: float = 50.0
     answer_seconds: float = 10.0
     events_a_message: int = 2  # what was sent, what was answered
-    texts_a_second: float = 10.0  # pieces of a running answer that are stored and told
+    texts_a_second: float = 1 / FLUSH_SECONDS  # pieces of a running answer that are stored and told, at most
     followers: int = 2
 
 

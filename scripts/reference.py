@@ -90,7 +90,8 @@ def settings() -> str:
         "Settings",
         "Sitting reads its settings from the environment, once, when a process starts. A variable that begins with "
         "`SITTING_` and is no setting is refused, and so is a wrong value: the process ends with exit code 3 and one "
-        "sentence. `sitting settings` prints the values in force; secrets are shown as `(set)`.",
+        "sentence. `sitting settings` prints the values in force; secrets are shown as `(set)`, a password inside an "
+        "address as `***`.",
         "Where a command has an option of the same name (`--data`, `--port`), the option wins.",
         _table(("Setting", "Default", "Bounds", "What it is for"), rows),
         "Lists and mappings are JSON: `SITTING_APPLICATIONS='[\"retro.app:APP\"]'`.",

@@ -12,9 +12,9 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -31,19 +31,33 @@ from .core.session import ID, Session
 from .engine import Engine, Journal
 from .reading import refolded
 from .store import Store, journal, sessions
+from .store.sessions import Held
 from .store.transaction import Tx
 
 FORMAT = "sitting.bundle/1"
 MAX_BYTES = 256 * 1024 * 1024
-_NAMES = ("manifest.json", "journal.jsonl", "signature")
+MAX_LINES = 250_000
+MAX_LINE_BYTES = 16 * MAX_EVENT_BYTES  # an event, and what each of its owners adds
+_MANIFEST, _JOURNAL, _SIGNATURE = _NAMES = ("manifest.json", "journal.jsonl", "signature")
+_SMALL = 64 * 1024  # of what is no journal; and as much of a journal as is unpacked at once
+_PACKED_AS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of the others a few bytes may take any memory
+_ENTRY, _MAX_ENTRIES = b"PK\x01\x02", 64  # the bytes an archive lists a member by; content may hold them by chance
+_NO_BUNDLE = "This is not a bundle."
+_UNSIGNED = "the signature does not match"
 _DEPTH = strict.MAX_DEPTH * 2  # what a session may hold stands some levels down in a record
+FINGERPRINT = 32  # hex digits of a public key: nobody makes another key that begins with the same 128 bits
+_KEY = re.compile(f"[0-9a-f]{{{FINGERPRINT},64}}")
 _ROLE = re.compile(r"[A-Za-z0-9:_.-]{1,64}")
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a journal is whole. `seq` is the first bad place; `checked` counts events, `withheld` those not shown."""
+    """Whether a journal is whole. `seq` is the first bad place.
+
+    `checked` counts events, `withheld` those not shown, `erased` the personal parts whose content is gone. `signed_by`
+    is the public key of a file's signature, when that holds; what is stored is not signed.
+    """
 
     session: str
     ok: bool
@@ -52,22 +66,38 @@ class Verdict:
     reason: str = ""
     seq: int | None = None
     withheld: int = 0
+    erased: int = 0
+    signed_by: str = ""
+
+    @property
+    def said(self) -> str:
+        """The verdict in one line, for people."""
+        if not self.ok:
+            return f"NOT whole{'' if self.seq is None else f' at {self.seq}'}: {self.reason}"
+        counted = ((self.withheld, "withheld"), (self.erased, "parts erased"))
+        more = "".join(f", {number} {what}" for number, what in counted if number)
+        by = f", signed by {self.signed_by[:FINGERPRINT]}" if self.signed_by else ""
+        return f"verified, {self.checked} events, head {self.head[:16]}{more}{by}"
 
 
 def verify(store: Store, kinds: Mapping[str, Kind], session: str, *, epoch: int = 1) -> Future[Verdict]:
-    """Check a stored session: chain, head, and that folding the journal gives the stored state. Raises NotFound."""
+    """Check a stored session: chain, head, times, and that folding the journal gives the stored state.
+
+    Raises: NotFound.
+    """
     return store.read(lambda tx: _verify(tx, kinds, session, epoch))
 
 
 def verify_records(session: str, records: Iterable[chain.Record]) -> Verdict:
     """Check a chain by itself."""
-    head, count, withheld = chain.GENESIS, 0, 0
+    head, count, withheld, erased = chain.GENESIS, 0, 0, 0
     for count, record in enumerate(records, 1):
         if reason := chain.fault(head, record, session=session, seq=count):
-            return Verdict(session, False, count - 1, head.hex(), reason, count, withheld)
+            return Verdict(session, False, count - 1, head.hex(), reason, count, withheld, erased)
         head = record.hash
         withheld += record.data is None
-    return Verdict(session, True, count, head.hex(), withheld=withheld)
+        erased += sum(part.text is None for part in record.parts if part.owner)  # what is withheld names no owner
+    return Verdict(session, True, count, head.hex(), withheld=withheld, erased=erased)
 
 
 def record(kept: chain.Record, *, shown: bool = True, owners: Iterable[str] | None = None) -> dict[str, Any]:
@@ -124,39 +154,31 @@ def export(engine: Engine, session: str, actor: Actor, key: Ed25519PrivateKey) -
 
 
 def read(raw: bytes) -> tuple[dict[str, Any], list[chain.Record], Verdict]:
-    """Open and check a bundle: its manifest, its records, and the verdict on chain and signature. Raises Invalid."""
-    files = _files(raw)
-    manifest = strict.loads(files["manifest.json"], depth=_DEPTH)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise errors.Invalid(f"This is not a bundle of the format {FORMAT}.")
-    records = [unpacked(strict.loads(line, depth=_DEPTH)) for line in files["journal.jsonl"].splitlines() if line]
-    verdict = verify_records(str(manifest.get("session")), records)
-    if verdict.ok and (verdict.head, verdict.checked) != (manifest.get("head"), manifest.get("seq")):
-        verdict = Verdict(
-            verdict.session,
-            False,
-            verdict.checked,
-            verdict.head,
-            "the journal does not end at the head the manifest names",
-        )
-    if verdict.ok and not _signed(files, str(manifest.get("public_key", ""))):
-        verdict = Verdict(verdict.session, False, verdict.checked, verdict.head, "the signature does not match")
-    return manifest, records, verdict
+    """Open and check a bundle: its manifest, its records up to the first fault, and the verdict. Raises Invalid."""
+    with _opened(raw) as archive:
+        manifest = _manifest(archive)
+        return manifest, *_checked_records(archive, manifest)
 
 
 def bring_in(engine: Engine, raw: bytes, actor: Actor, key: Ed25519PrivateKey) -> Future[Session]:
     """Take a bundle in as a session of the actor's space. `key` is what this installation signs with.
 
     A valid signature says who wrote a bundle, not that its content is true: whoever has a key can write any history,
-    past every limit and quota. So what others have signed is for administrators to bring in.
+    past every limit and quota. So what others have signed is for administrators to bring in; from anybody else nothing
+    is taken apart, or held in memory as a whole, before it is known to be ours.
 
     Raises: Invalid, Tampered, NotAllowed, NotFound (kind), KeyTaken.
     """
-    manifest, records, verdict = read(raw)
-    if manifest.get("public_key") != public(key) and ADMIN not in actor.roles:
-        raise errors.NotAllowed("Only an administrator may bring in what another installation has signed.")
+    with _opened(raw) as archive:
+        manifest = _manifest(archive)
+        if ADMIN not in actor.roles:
+            if manifest.get("public_key") != public(key):
+                raise errors.NotAllowed("Only an administrator may bring in what another installation has signed.")
+            if not _signed(archive, public(key)):
+                raise _tampered(_UNSIGNED)
+        records, verdict = _checked_records(archive, manifest)
     if not verdict.ok:
-        raise errors.Tampered(f"The bundle does not verify: {verdict.reason}.", seq=verdict.seq)
+        raise _tampered(verdict.reason, verdict.seq)
     if verdict.withheld or not records or any(not part.owner for record in records for part in record.parts):
         raise errors.Invalid("A bundle with withheld events can be verified, but not brought in.")
     if not ID.fullmatch(verdict.session) or not all(map(_is_ours, records)) or _goes_back(records):
@@ -195,11 +217,30 @@ def verify_document(document: Any) -> Verdict:
     return verdict
 
 
-def verify_file(raw: bytes) -> Verdict:
-    """Check a file that came out of the house: a bundle or a JSON export. Raises Invalid."""
+def verify_file(raw: bytes, *, key: str = "") -> Verdict:
+    """Check a file that came out of the house: a bundle or a JSON export.
+
+    Whoever has any key can write a history that is whole. `key` demands whose it is: a public key in hex, or its
+    beginning, no shorter than its fingerprint.
+
+    Raises: Invalid.
+    """
+    wanted = key.strip().lower()
+    if wanted and not _KEY.fullmatch(wanted):
+        raise errors.Invalid.field("key", f"A public key in hex, or at least its first {FINGERPRINT} characters.")
     if raw.startswith(b"PK"):
-        return read(raw)[2]
-    return verify_document(strict.loads(raw, depth=_DEPTH))
+        signature, _, verdict = read(raw)
+    else:
+        document = strict.loads(raw, depth=_DEPTH)
+        verdict = verify_document(document)
+        signature = document["signature"] if verdict.ok else {}
+    if not verdict.ok:
+        return verdict
+    signer = bytes.fromhex(str(signature["public_key"])).hex()
+    if not signer.startswith(wanted):
+        reason = f"it is signed by another key, {signer[:FINGERPRINT]}"
+        return replace(verdict, ok=False, reason=reason, signed_by=signer)
+    return replace(verdict, signed_by=signer)
 
 
 def public(key: Ed25519PrivateKey) -> str:
@@ -219,24 +260,34 @@ def _verify(tx: Tx, kinds: Mapping[str, Kind], id: str, epoch: int) -> Verdict:
 def _checked(tx: Tx, kinds: Mapping[str, Kind], id: str, epoch: int) -> Verdict:
     held = sessions.load(tx, id, epoch=epoch)
     assert held is not None, "its version was just read in this transaction"
-    verdict = verify_records(id, journal.every(tx, id))
-    if not verdict.ok:
-        return verdict
-    kind = kinds.get(held.session.kind)
-    reason = ""
-    if (verdict.head, verdict.checked) != (held.head.hex(), held.session.seq):
-        reason = "the journal does not end where the session says it ends"
-    elif kind is not None and not held.erased:
-        folded = refolded(tx, kind, held.session)
-        if (folded.state, folded.data, _filled(folded.items)) != (
-            held.session.state,
-            held.session.data,
-            _filled(held.session.items),
-        ):
-            reason = "the stored state is not what the journal gives"
-    if not reason:
-        return verdict
-    return Verdict(id, False, verdict.checked, verdict.head, reason, held.session.seq, verdict.withheld)
+    times: list[str] = []
+
+    def timed() -> Iterator[chain.Record]:
+        for record in journal.every(tx, id):
+            times[1:] = [record.at]
+            yield record
+
+    verdict = verify_records(id, timed())
+    if verdict.ok and (reason := _unlike(tx, kinds, held, verdict, times)):
+        return replace(verdict, ok=False, reason=reason, seq=held.session.seq)
+    return verdict
+
+
+def _unlike(tx: Tx, kinds: Mapping[str, Kind], held: Held, verdict: Verdict, times: list[str]) -> str:
+    """In what the stored session is not what its journal gives; empty when it is."""
+    session, kind = held.session, kinds.get(held.session.kind)
+    if (verdict.head, verdict.checked) != (held.head.hex(), session.seq):
+        return "the journal does not end where the session says it ends"
+    if [session.created_at, session.updated_at] != [from_text(at) for at in (times[:1] + times[-1:])]:
+        return "the journal does not begin and end when the session says it does"
+    if kind is None:
+        return f"its kind '{session.kind}' is not known here, so nothing says what state its journal gives"
+    if not held.erased:
+        folded = refolded(tx, kind, session)
+        given, stored = ((each.state, each.data, _filled(each.items)) for each in (folded, session))
+        if given != stored:
+            return "the stored state is not what the journal gives"
+    return ""
 
 
 def _is_ours(record: chain.Record) -> bool:
@@ -286,34 +337,78 @@ def _packed(engine: Engine, found: Journal, key: Ed25519PrivateKey) -> bytes:
     return out.getvalue()
 
 
-def _files(raw: bytes) -> dict[str, bytes]:
+def _opened(raw: bytes) -> zipfile.ZipFile:
+    """The archive, of which nothing is unpacked yet. Raises Invalid."""
     try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            infos = archive.infolist()
-            if (
-                sorted(info.filename for info in infos) != sorted(_NAMES)
-                or sum(info.file_size for info in infos) > MAX_BYTES
-            ):
-                raise errors.Invalid("This is not a bundle.")
-            return {info.filename: _limited(archive, info) for info in infos}
+        if raw.count(_ENTRY) > _MAX_ENTRIES:
+            raise ValueError
+        archive = zipfile.ZipFile(io.BytesIO(raw))
+        size = {info.filename: info.file_size for info in archive.infolist() if info.compress_type in _PACKED_AS}
+        small = all(size[name] <= _SMALL for name in (_MANIFEST, _SIGNATURE))
+        if len(archive.infolist()) != len(_NAMES) or not small or sum(size.values()) > MAX_BYTES:
+            raise ValueError
+        return archive
     except Exception:
         # Whatever the library makes of a broken archive: it has no single error for that.
-        raise errors.Invalid("This is not a bundle.") from None
+        raise errors.Invalid(_NO_BUNDLE) from None
 
 
-def _limited(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """A member's content, never more than it says it has, so a lying archive cannot fill the memory."""
-    with archive.open(info) as member:
-        return member.read(info.file_size)
+def _pieces(archive: zipfile.ZipFile, name: str, size: int, *, lines: bool = False) -> Iterator[bytes]:
+    """A member in pieces, or lines, of at most `size`; never more than it says it has, whatever there is of it."""
+    try:
+        with archive.open(name) as member, io.BufferedReader(member) as buffered:  # type: ignore[type-var]
+            take: Callable[[int], bytes] = buffered.readline if lines else buffered.read
+            while piece := take(size):
+                yield piece
+    except Exception:
+        raise errors.Invalid(_NO_BUNDLE) from None
+
+
+def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+    manifest = strict.loads(b"".join(_pieces(archive, _MANIFEST, _SMALL)), depth=_DEPTH)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise errors.Invalid(f"This is not a bundle of the format {FORMAT}.")
+    return manifest
+
+
+def _checked_records(archive: zipfile.ZipFile, manifest: Mapping[str, Any]) -> tuple[list[chain.Record], Verdict]:
+    """The records up to the first fault, and the verdict on chain and signature. Raises Invalid."""
+    records: list[chain.Record] = []
+
+    def kept() -> Iterator[chain.Record]:
+        for number, line in enumerate(_pieces(archive, _JOURNAL, MAX_LINE_BYTES + 1, lines=True), 1):
+            if number > MAX_LINES or len(line) > MAX_LINE_BYTES:
+                raise errors.Invalid("The journal in this bundle is too large.")
+            if line := line.rstrip(b"\r\n"):
+                records.append(unpacked(strict.loads(line, depth=_DEPTH)))
+                yield records[-1]
+
+    verdict = verify_records(str(manifest.get("session")), kept())
+    reason = ""
+    if verdict.ok and (verdict.head, verdict.checked) != (manifest.get("head"), manifest.get("seq")):
+        reason = "the journal does not end at the head the manifest names"
+    elif verdict.ok and not _signed(archive, str(manifest.get("public_key", ""))):
+        reason = _UNSIGNED
+    return records, replace(verdict, ok=False, reason=reason, withheld=0) if reason else verdict
+
+
+def _tampered(reason: str, seq: int | None = None) -> errors.Tampered:
+    return errors.Tampered(f"The bundle does not verify: {reason}.", seq=seq)
 
 
 def _digest(manifest: bytes, lines: bytes) -> bytes:
     return hashlib.sha256(manifest).digest() + hashlib.sha256(lines).digest()
 
 
-def _signed(files: Mapping[str, bytes], key: str) -> bool:
-    digest = _digest(files["manifest.json"], files["journal.jsonl"])
-    return _verified(key, files["signature"].hex(), digest)
+def _signed(archive: zipfile.ZipFile, key: str) -> bool:
+    """Whether this key has signed it. However large the journal is, little of it is in memory at a time."""
+    digest = b""
+    for name in (_MANIFEST, _JOURNAL):
+        hashed = hashlib.sha256()
+        for piece in _pieces(archive, name, _SMALL):
+            hashed.update(piece)
+        digest += hashed.digest()
+    return _verified(key, b"".join(_pieces(archive, _SIGNATURE, _SMALL)).hex(), digest)
 
 
 def _verified(key: str, signature: str, signed: bytes) -> bool:

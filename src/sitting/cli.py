@@ -33,7 +33,13 @@ EXITS: tuple[tuple[type[errors.SittingError], int], ...] = (
     (errors.SittingError, 1),
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Sitting: a session server.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they do not come to an end when an error is its own cause
+    help="Sitting: a session server.",
+)
 token = typer.Typer(no_args_is_help=True, help="API tokens.")
 account = typer.Typer(no_args_is_help=True, help="People who sign in.")
 model = typer.Typer(no_args_is_help=True, help="The local language model.")
@@ -45,7 +51,9 @@ Data = Annotated[Path | None, typer.Option("--data", help="Data directory (SITTI
 Database = Annotated[str | None, typer.Option("--database", help="Database address (SITTING_DATABASE).")]
 Hints = Annotated[str | None, typer.Option("--hints", help="How processes wake each other (SITTING_HINTS).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Force = Annotated[bool, typer.Option("--force", help="Put it in the place of a file that is there.")]
 Id = Annotated[str, typer.Argument(help="Id of a session.")]
+After = Annotated[int, typer.Option(help="Only events after this number.")]
 
 
 def main() -> None:
@@ -124,6 +132,9 @@ def worker(data: Data = None, database: Database = None, hints: Hints = None) ->
 def demo(data: Data = None, name: Annotated[str, typer.Argument(help="One application; all without it.")] = "") -> None:
     """Play the applications with real input; each ends in one line that says `verified`."""
     with opened(data) as installation:
+        known = [application.name for application in installation.apps if application.demo]
+        if name and name not in known:
+            raise errors.NotFound(f"There is no demo '{name}'. There are: {', '.join(known)}.")
         for application in installation.apps:
             if application.demo and name in ("", application.name):
                 module, _, attribute = application.demo.partition(":")
@@ -133,10 +144,10 @@ def demo(data: Data = None, name: Annotated[str, typer.Argument(help="One applic
 @app.command("list")
 def list_sessions(
     kind: Annotated[str, typer.Argument(help="A kind, as `sitting kinds` names it.")],
-    state: str = "",
-    q: str = "",
-    limit: int = 50,
-    offset: int = 0,
+    state: Annotated[str, typer.Option(help="Only those in this state.")] = "",
+    q: Annotated[str, typer.Option(help="Only those in which this is found.")] = "",
+    limit: Annotated[int, typer.Option(help="How many at most.")] = 50,
+    offset: Annotated[int, typer.Option(help="How many to leave out first.")] = 0,
     data: Data = None,
     database: Database = None,
     as_json: Json = False,
@@ -226,7 +237,7 @@ def do(
 
 
 @app.command()
-def follow(id: Id, after: int = 0, data: Data = None, database: Database = None) -> None:
+def follow(id: Id, after: After = 0, data: Data = None, database: Database = None) -> None:
     """Print a session's events as JSON lines, and go on until it ends or Ctrl-C."""
     import threading
 
@@ -250,20 +261,19 @@ def follow(id: Id, after: int = 0, data: Data = None, database: Database = None)
 def export(
     id: Id,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; default ID.zip.")] = None,
+    force: Force = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
-    """Write a session as a signed bundle."""
+    """Write a session as a signed bundle, to a file that only you may read."""
     from . import bundle
+    from .outfile import write
 
     with opened(data, database) as installation:
         actor = installation.access.local()
         raw = bundle.export(installation.engine, id, actor, installation.signing_key).result()
         target = output or Path(f"{id}.zip")
-        try:
-            target.write_bytes(raw)
-        except OSError as error:
-            raise errors.Invalid(f"{target} cannot be written: {error.strerror}.") from None
+        write(target, raw, over=force)
         print(f"{target}: {len(raw)} bytes")
 
 
@@ -284,6 +294,9 @@ def verify(
     what: Annotated[
         list[str] | None, typer.Argument(help="Session ids or exported files; every session without any.")
     ] = None,
+    key: Annotated[
+        str, typer.Option(help="The public key the files must be signed with, or its first 32 characters at least.")
+    ] = "",
     data: Data = None,
     database: Database = None,
     as_json: Json = False,
@@ -291,8 +304,10 @@ def verify(
     """Check that journals are whole: every hash, every commitment, the head, and the state folded from them."""
     from . import bundle
 
-    verdicts = [bundle.verify_file(_bytes(Path(name))) for name in what or () if Path(name).is_file()]
+    verdicts = [bundle.verify_file(_bytes(Path(name)), key=key) for name in what or () if Path(name).is_file()]
     ids = [name for name in what or () if not Path(name).is_file()]
+    if key and (ids or not what):
+        raise errors.Invalid(f"--key is for files, which are signed. {ids[0] if ids else 'A stored session'} is none.")
     if ids or not what:
         with opened(data, database) as installation:
             ids = ids or installation.store.read(_every_session).result()
@@ -304,12 +319,7 @@ def verify(
         show_json([vars(verdict) for verdict in verdicts])
     else:
         for verdict in verdicts:
-            tail = f"{verdict.checked} events, head {verdict.head[:16]}"
-            withheld = f", {verdict.withheld} withheld" if verdict.withheld else ""
-            print(
-                f"{verdict.session}: "
-                + (f"verified, {tail}{withheld}" if verdict.ok else f"NOT whole at {verdict.seq}: {verdict.reason}")
-            )
+            print(f"{verdict.session}: {verdict.said}")
         print(f"{sum(verdict.ok for verdict in verdicts)} of {len(verdicts)} verified")
     if bad := next((verdict for verdict in verdicts if not verdict.ok), None):
         raise errors.Tampered(f"{bad.session} does not verify: {bad.reason}.")
@@ -351,16 +361,11 @@ def migrate(data: Data = None, database: Database = None) -> None:
 @app.command()
 def settings(as_json: Json = False) -> None:
     """Every setting, with its value now and what it is for."""
-    from .config import Settings, load
+    from .config import Settings, load, visible
 
-    now = load()
-    secret = {"secret", "model_key"}
     rows = {
-        f"SITTING_{name.upper()}": {
-            "value": "(set)" if name in secret and getattr(now, name) else getattr(now, name),
-            "help": field.description,
-        }
-        for name, field in Settings.model_fields.items()
+        f"SITTING_{name.upper()}": {"value": value, "help": Settings.model_fields[name].description}
+        for name, value in visible(load()).items()
     }
     if as_json:
         show_json(rows)

@@ -1,16 +1,26 @@
 """Settings: read once from the environment (`SITTING_*`); every field carries its help line.
 
-`sitting settings` prints this table, and a test holds the reference page against it.
+`sitting settings` prints this table, and a test holds the reference page against it. A field with `repr=False` is
+secret: `visible` says only whether it is set. A password inside an address is masked wherever a setting is shown.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from . import errors
+
+# As far as the last @ before a further address, since nothing stops people from writing @ , or / in a password.
+_LOGIN = re.compile(
+    r"(?P<scheme>\w[\w+.-]*)://(?P<user>[^:@/?#\s]*)(?P<password>:(?:(?!,\s*\w[\w+.-]*://).)*)?@", re.DOTALL
+)
+_PASSWORD = re.compile(r"(?i)([?&](?:ssl)?(?:password|token|api_?key)=)[^&#]*")
 
 
 class Settings(BaseSettings):
@@ -34,7 +44,7 @@ class Settings(BaseSettings):
     )
     secret: str = Field(
         "",
-        min_length=0,
+        repr=False,
         description="Secret the link and session keys derive from (32 characters or more); "
         "empty means a file in the data directory that only its owner can read. Required on PostgreSQL.",
     )
@@ -43,7 +53,7 @@ class Settings(BaseSettings):
         description="Language model: local, scripted, mock, none, or the name of a model at SITTING_MODEL_URL.",
     )
     model_url: str = Field("", description="Base address of an OpenAI-compatible endpoint, ending in /v1.")
-    model_key: str = Field("", description="API key for SITTING_MODEL_URL.")
+    model_key: str = Field("", repr=False, description="API key for SITTING_MODEL_URL.")
     model_window: int = Field(
         8192, ge=512, le=2_000_000, description="Context window of the model at SITTING_MODEL_URL, tokens."
     )
@@ -122,6 +132,13 @@ class Settings(BaseSettings):
             raise ValueError("must have at least 32 characters")
         return value
 
+    @field_validator("base_url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if value and not re.match(r"https?://[^/]", value):
+            raise ValueError("must begin with http:// or https://")
+        return value
+
     @property
     def database_url(self) -> str:
         """The address SQLAlchemy is given."""
@@ -130,6 +147,35 @@ class Settings(BaseSettings):
         return self.database.replace("postgres://", "postgresql://", 1).replace(
             "postgresql://", "postgresql+psycopg://", 1
         )
+
+    def __repr_args__(self) -> Any:
+        """What is printed by accident is what may be seen."""
+        return visible(self).items()
+
+
+def visible(settings: Settings) -> dict[str, Any]:
+    """Field -> value, as people and logs may see it."""
+    return {
+        name: _visible(getattr(settings, name), secret=not field.repr) for name, field in Settings.model_fields.items()
+    }
+
+
+def _visible(value: Any, *, secret: bool) -> Any:
+    if secret:
+        return "(set)" if value else value
+    return masked(value) if isinstance(value, str) else value
+
+
+def masked(address: str) -> str:
+    """An address without the password in it; NATS also takes a token in the user's place."""
+    return _PASSWORD.sub(r"\1***", _LOGIN.sub(_masked_login, address))
+
+
+def _masked_login(found: re.Match[str]) -> str:
+    scheme, user, password = found.group("scheme", "user", "password")
+    if password is not None:
+        return f"{scheme}://{user}:***@"
+    return found[0] if scheme.startswith("postgres") else f"{scheme}://***@"
 
 
 def load(**overrides: object) -> Settings:
@@ -144,12 +190,20 @@ def load(**overrides: object) -> Settings:
         name for name in os.environ if name.startswith("SITTING_") and name[8:].lower() not in Settings.model_fields
     )
     if unknown:
-        raise errors.Misuse(f"Unknown settings: {', '.join(unknown)}. See `sitting settings`.")
+        raise errors.Misuse(f"Unknown settings: {', '.join(map(_guessed, unknown))}. Unset them.")
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = "SITTING_" + str(first["loc"][0]).upper() if first["loc"] else "settings"
-        raise errors.Misuse(f"{name}: {first['msg']}") from None
+        raise errors.Misuse(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
     except SettingsError as error:
-        raise errors.Misuse(f"A setting that must be JSON is not: {error}.") from None
+        named = re.search(r'field "(\w+)"', str(error))
+        name = f"SITTING_{named[1].upper()}" if named else "A setting"
+        raise errors.Misuse(f"{name} must be JSON.") from None
+
+
+def _guessed(name: str) -> str:
+    """A name that is no setting, with the one that was probably meant."""
+    near = difflib.get_close_matches(name[8:].lower(), Settings.model_fields, n=1)
+    return f"{name} (did you mean SITTING_{near[0].upper()}?)" if near else name

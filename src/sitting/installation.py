@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from . import errors, hints, secret
 from .access import Access
 from .applications import names as found_names
-from .clock import Clock, SystemClock
+from .clock import APART_SECONDS, Clock, SystemClock
 from .config import Settings
 from .core.kind import Kind
 from .engine import Engine
 from .live import Live
 from .model import Models
-from .store import Store, migrate, sessions
+from .store import Store, dialect, migrate, sessions
 from .worker import Worker
 
 
@@ -67,13 +67,21 @@ def applications(names: Sequence[str] = ()) -> tuple[App, ...]:
     return tuple(found.values())
 
 
+def _kinds(apps: Sequence[App]) -> dict[str, Kind]:
+    found: dict[str, Kind] = {}
+    for kind in (kind for app in apps for kind in app.kinds):
+        if found.setdefault(kind.name, kind) is not kind:
+            raise errors.Misuse(f"Two kinds are called '{kind.name}'.")
+    return found
+
+
 class Installation:
     """One Sitting: store, engine, live, access, models and worker, built from its settings.
 
     `clock`, `models`, `apps` and `store` replace what the settings would give.
 
     Raises:
-        Misuse: a setting, the secret or the database is wrong.
+        Misuse: a setting, the secret, the database or this machine's clock is wrong.
     """
 
     def __init__(
@@ -88,12 +96,14 @@ class Installation:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.apps = tuple(apps) if apps is not None else applications(settings.applications)
-        self.kinds = {kind.name: kind for app in self.apps for kind in app.kinds}
+        self.kinds = _kinds(self.apps)
         self.secret = secret.load(settings)
         self.store = store or Store(settings.database_url)
         try:
             migrate.upgrade(self.store)
             self.epoch = migrate.epoch(self.store)
+            if clock is None:
+                self._check_clock()
         except BaseException:
             self.store.close()
             raise
@@ -140,6 +150,15 @@ class Installation:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _check_clock(self) -> None:
+        """Leases and deadlines compare what several machines' clocks say, so each must agree with the database's."""
+        ahead = self.store.read(lambda tx: dialect.ahead(tx, self.clock.now)).result().total_seconds()
+        if abs(ahead) > APART_SECONDS:
+            raise errors.Misuse(
+                f"This machine's clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the database's; "
+                f"{APART_SECONDS:g} s are allowed. Let both follow NTP (`timedatectl set-ntp true`), then start again."
+            )
 
     def _installed(self) -> dict[str, Any]:
         """What kinds' facts may know of this installation."""

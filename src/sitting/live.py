@@ -28,6 +28,7 @@ from .hints import Hints
 
 log = structlog.get_logger("sitting.live")
 HEADS_AT_ONCE = 1000
+APART = 1.0  # seconds between two times that everybody is asked who they are: any sign-in may be a reason to
 KEPT = 4096  # characters of a turn that a follower may be behind before it has to read
 
 
@@ -63,11 +64,13 @@ class Live:
         *,
         hints: Hints | None = None,
         every: float = 1.0,
+        apart: float = APART,
     ) -> None:
         self._heads = heads
         self._epoch = epoch
         self._hints = hints or carriers.Silent()
         self._every = every
+        self._apart = apart
         self._topics: dict[str, Topic] = {}
         self._lock = threading.Lock()
         self._hinted: dict[str, tuple[int, int]] = {}
@@ -76,6 +79,8 @@ class Live:
         self._called = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._access = -1
+        self._asked_at = float("-inf")
+        self._next: asyncio.TimerHandle | None = None
         self.access = 0
 
     def wake(self, session: str, seq: int, version: int) -> None:
@@ -89,12 +94,15 @@ class Live:
         self._hints.publish(carriers.SESSION + session)
 
     def wake_all(self) -> None:
-        """Every follower here proves itself anew and looks. From any thread; never blocks."""
+        """Every follower here proves itself anew and looks, at once. From any thread; never blocks."""
         self._hint("", 0, 0)
 
     def access_taken(self) -> None:
-        """Somebody's access was taken away: followers prove themselves anew, on every node. From any thread."""
-        self.wake_all()
+        """Somebody's access was taken away: followers prove themselves anew, on every node. From any thread.
+
+        At most once in a second, however often it happens: else one person could keep everybody's streams busy.
+        """
+        self._taken()
         self._hints.publish(carriers.LOOK)
 
     @contextmanager
@@ -146,15 +154,23 @@ class Live:
         finally:
             with self._lock:
                 self._loop = None
+            if self._next is not None:
+                self._next.cancel()
+                self._next = None
             sweeper.cancel()
             await asyncio.gather(sweeper, return_exceptions=True)
 
     def _foreign(self, hint: str) -> None:
         """What another process says: a session has moved, or anything may have."""
         if hint == carriers.LOOK:
-            self.wake_all()
+            self._taken()
         elif hint.startswith(carriers.SESSION):
             self._hint(hint.removeprefix(carriers.SESSION), -1, -1)
+
+    def _taken(self) -> None:
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._revoked)
 
     def _hint(self, session: str, seq: int, version: int, *, written: tuple[str, str, int, str] | None = None) -> None:
         # Whoever attaches after this look reads after the commit this hint is about.
@@ -187,13 +203,23 @@ class Live:
                 _keep(topic, turn, off, text)
                 _tick(topic)
         if everyone:
-            self._revoked()
+            self._ask_all()
         for session, (seq, version) in hinted.items():
             if (topic := self._topics.get(session)) is not None:
                 topic.seq, topic.version = max(topic.seq, seq), max(topic.version, version)
                 _move(topic)
 
     def _revoked(self) -> None:
+        """Ask all as soon as the last time is long enough ago; one that waits already is soon enough."""
+        if self._next is None:
+            loop = asyncio.get_running_loop()
+            self._next = loop.call_at(max(loop.time(), self._asked_at + self._apart), self._ask_all)
+
+    def _ask_all(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        self._asked_at = asyncio.get_running_loop().time()
         self.access += 1
         for topic in self._topics.values():
             _move(topic)

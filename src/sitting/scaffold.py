@@ -112,7 +112,10 @@ def view(session: Session, audience: str, now: datetime) -> dict[str, Any]:
 
 
 def tell(event: Event, audience: str) -> dict[str, Any] | None:
-    """One event as JSON, or None when this audience may only see the position move."""
+    """One event as JSON, or None when this audience may only see the position move.
+
+    Who is told an event takes all of its `personal` along in a bundle, unless `Kind.parts` says less.
+    """
     text = {"text": event.part(event.actor).get("text", "")} if event.type == "added" else {}
     return {"seq": event.seq, "type": event.type, "ts": to_text(event.at), "data": {**event.data, **text}}
 
@@ -155,11 +158,12 @@ def test_a_list_is_collected_and_closed(tmp_path: Path) -> None:
     "README.md": """\
 # $title
 
-    pip install -e .
+    pip install -e . pytest
     sitting serve
     pytest
 
 The kind is `$name/kind.py`. Its pages, API, live stream, journal and commands come with Sitting.
+What else a kind can say: `python -m pydoc sitting.Kind`.
 """,
 }
 
@@ -168,7 +172,7 @@ def write(name: str, into: Path) -> list[Path]:
     """Write the application `name` below `into`.
 
     Raises:
-        Misuse: the name is no Python name, or the folder exists.
+        Misuse: the name is no Python name, or the folder exists or cannot be written.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,30}", name) or keyword.iskeyword(name):
         raise errors.Misuse("An application's name is 2 to 31 of a-z, 0-9 and _, and starts with a letter.")
@@ -177,9 +181,12 @@ def write(name: str, into: Path) -> list[Path]:
         raise errors.Misuse(f"{folder} exists already.")
     values = {"name": name, "title": name.replace("_", " ").capitalize()}
     written = []
-    for path, text in _FILES.items():
-        target = folder / Template(path).substitute(values)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(Template(text).substitute(values))
-        written.append(target)
+    try:
+        for path, text in _FILES.items():
+            target = folder / Template(path).substitute(values)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(Template(text).substitute(values))
+            written.append(target)
+    except OSError as error:
+        raise errors.Misuse(f"{folder} cannot be written: {error.strerror}.") from None
     return written

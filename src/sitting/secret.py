@@ -58,7 +58,7 @@ def load(settings: Settings) -> Secret:
 
 def _make(path: Path) -> None:
     """Write a new secret. When two processes start at once, one file stands and both read that one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

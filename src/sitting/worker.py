@@ -2,16 +2,17 @@
 the engine like anybody else.
 
 A lease lasts 10 s and is renewed every 3; its number fences the dead. A job taken over from a dead worker goes on after
-the steps in the journal (`resume`) or ends with what was written (`interrupt`). What a job writes for people to watch
-is stored at once for the first piece and then every 20 ms at most; the more jobs write at once, the larger the pieces,
-so that what is stored and told in a second does not grow with them.
+the steps in the journal (`resume`) or ends with what was written (`interrupt`). An attempt counts when it failed or
+when its worker died, not when it was handed over; a job whose workers keep dying is given up. What a job writes for
+people to watch is stored at once for the first piece and then every 20 ms at most; the more jobs write at once, the
+larger the pieces, so that what is stored and told in a second does not grow with them.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from datetime import UTC, datetime, timedelta
@@ -29,15 +30,18 @@ from .engine import Engine, Lease
 from .hints import Hints
 from .store import jobs, journal, sessions, texts
 from .store.jobs import Job
+from .store.transaction import Tx
 
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
 FLUSH_SECONDS = 0.02
 PIECES_PER_SECOND = 2500  # of all running jobs of a process together, from 50 jobs on
 POLL_SECONDS = 1.0
+LET_GO_SECONDS = 5.0  # for the store to take the leases back when the worker stops
 TIDY_SECONDS = 600.0
 DEADLINES = 100
 BACKOFF_SECONDS = (1.0, 4.0, 15.0, 60.0)
+TAKEOVERS = 5  # of a job, beyond its retries
 INTERRUPTED = "interrupted"
 
 log = structlog.get_logger(__name__)
@@ -53,6 +57,7 @@ class Room:
         self.attempt = job.attempt
         self.models = models
         self.lease = Lease(job.session, job.id, job.lease)
+        self.lease_until = job.lease_until
         self.ended = False
         self.pace = FLUSH_SECONDS
         self._engine = engine
@@ -75,6 +80,13 @@ class Room:
     def wait(self, seconds: float) -> bool:
         """Wait, or less when the job is cancelled; whether it is."""
         return self._stopped.wait(seconds)
+
+    def renewed(self, held: bool, until: datetime) -> None:
+        """Take note of how a renewal went."""
+        if held:
+            self.lease_until = until
+        else:
+            self.stop()
 
     def report(self, command: Command, *, last: bool = False) -> Session:
         """Tell the engine. Raises LeaseLost, and what the kind refuses with."""
@@ -109,12 +121,7 @@ class Room:
 
     def read(self, kind: str, id: str) -> Session | None:
         """Another session of the same space."""
-
-        def read(tx: Any) -> Session | None:
-            held = sessions.load(tx, id, epoch=self._engine.epoch)
-            return None if held is None or held.erased else held.session
-
-        found = self._engine.store.read(read).result()
+        found = self._engine.store.read(lambda tx: _present(tx, id, self._engine.epoch)).result()
         return found if found is not None and (found.kind, found.space) == (kind, self.session.space) else None
 
     def about(self, kind: str) -> Sequence[str]:
@@ -127,12 +134,8 @@ class Room:
         Not fenced by the lease: a job that is taken over may tell twice, so what it tells must bear that.
         Raises NotFound, and what the kind refuses with.
         """
-
-        def read(tx: Any) -> bool:
-            held = sessions.load(tx, session, epoch=self._engine.epoch)
-            return held is not None and held.session.subject == self.session.id
-
-        if not self._engine.store.read(read).result():
+        found = self._engine.store.read(lambda tx: _present(tx, session, self._engine.epoch)).result()
+        if found is None or found.subject != self.session.id:
             raise errors.NotFound()
         return self._engine.do(session, command, WORKER).result().session
 
@@ -180,7 +183,8 @@ class Worker:
         self._models = models
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="job")
-        self._rooms: dict[str, Room] = {}
+        self._rooms: dict[Lease, Room] = {}  # by lease: an attempt that has lost its job may still run beside the next
+        self._unbegun: list[tuple[Job, datetime]] = []  # to be given back, and from when on they may be taken again
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._stopping = threading.Event()
@@ -201,35 +205,40 @@ class Worker:
         for thread in self._running:
             thread.start()
 
-    def stop(self, *, seconds: float = 2.0) -> None:
-        """Take no more jobs, ask the running ones to end, and let go of the leases of those that have not reported."""
+    def stop(self, *, seconds: float = 2.0, store_seconds: float = LET_GO_SECONDS) -> None:
+        """Take no more jobs, ask the running ones to end, and let go of the leases of those that have not reported.
+
+        It comes to an end in bounded time, also when the store does not answer; the log says what was left then.
+        """
         self._stopping.set()
         self._news.set()
-        for thread in self._running:
-            if thread.is_alive():
-                thread.join()
         rooms = self._open_rooms()
         for room in rooms:
             room.stop()
         until = time.monotonic() + seconds
+        for thread in self._running:
+            if thread.is_alive():
+                thread.join(max(0.0, until - time.monotonic()))
         while self._open_rooms() and time.monotonic() < until:
             self._news.clear()
             self._news.wait(0.05)
-        self._release(room.lease for room in rooms if not room.ended)
+        self._release([room.lease for room in rooms if not room.ended], store_seconds)
         self._pool.shutdown(wait=False, cancel_futures=True)
+        threads, left = [thread.name for thread in self._running if thread.is_alive()], self._open_rooms()
+        if threads or left:
+            log.warning("the worker stops with work left", threads=threads, jobs=[room.job for room in left])
 
     def tick(self) -> datetime | None:
         """One round: fire what is due, take what is ready. When the next deadline falls, if any is known."""
         now = self._engine.clock.now()
+        self._give_back()
         next_at = self._fire(now)
         if now >= self._tidied_at + timedelta(seconds=TIDY_SECONDS):
-            self._engine.store.write(lambda tx: sessions.forget_answers(tx, before=now)).result()
+            self._engine.tidy().result()
             self._tidied_at = now
         free = self._threads - len(self._open_rooms())
         if free > 0:
-            until = now + timedelta(seconds=LEASE_SECONDS)
-            for job in self._engine.store.write(lambda tx: jobs.take(tx, now=now, until=until, limit=free)).result():
-                self._begin(job)
+            self._begin(self._take(now, free), now)
         return next_at
 
     def idle(self) -> bool:
@@ -262,9 +271,13 @@ class Worker:
                 room.flush()
             if time.monotonic() - renewed >= self._renew_seconds:
                 renewed = time.monotonic()
-                until = self._engine.clock.now() + timedelta(seconds=LEASE_SECONDS)
+                until = self._until()
                 for room in rooms:
                     self._renew(room, until)
+
+    def _until(self) -> datetime:
+        """When a lease that is taken or renewed now runs out."""
+        return self._engine.clock.now() + timedelta(seconds=LEASE_SECONDS)
 
     def _renew(self, room: Room, until: datetime) -> None:
         lease = room.lease
@@ -273,8 +286,8 @@ class Worker:
         )
 
         def check(future: Future[bool]) -> None:
-            if future.exception() is None and not future.result():
-                room.stop()
+            if future.exception() is None:
+                room.renewed(future.result(), until)
 
         renewed.add_done_callback(check)
 
@@ -290,31 +303,91 @@ class Worker:
                 continue
             try:
                 self._engine.fire(id).result()
-            except errors.Fault:
-                raise
             except Exception as error:
-                # A kind whose deadline cannot be carried out must not keep the others waiting.
-                self._deferred[id] = now + timedelta(seconds=BACKOFF_SECONDS[-1])
+                # A kind whose deadline cannot be carried out, or one that is locked, must not keep others waiting.
+                wait = BACKOFF_SECONDS[0] if isinstance(error, errors.Fault) else BACKOFF_SECONDS[-1]
+                self._deferred[id] = now + timedelta(seconds=wait)
                 log.error("a deadline failed", session=id, **_told(error))
         return now if len(found) == wanted else None
 
-    def _begin(self, job: Job) -> None:
-        def read(tx: Any) -> tuple[Session, str] | None:
-            held = sessions.load(tx, job.session, epoch=self._engine.epoch)
-            return None if held is None or held.erased else (held.session, texts.read(tx, job.session, job.id))
+    def _take(self, now: datetime, limit: int) -> list[Job]:
+        """Lease what is ready, behind the renewal of what runs here and is late.
+
+        Whoever was cut off from the store for longer than a lease would otherwise take its own healthy jobs over.
+        """
+        soon = now + timedelta(seconds=RENEW_SECONDS)
+        late = [room for room in self._open_rooms() if room.lease_until is None or room.lease_until <= soon]
+        late.sort(key=lambda room: room.job)  # so that two workers never wait for each other
+
+        def write(tx: Tx) -> tuple[datetime, list[bool], list[Job]]:
+            until = self._until()
+            leases = [room.lease for room in late]
+            held = [jobs.renew(tx, each.session, each.job, lease=each.number, until=until) for each in leases]
+            return until, held, jobs.take(tx, now=now, until=until, limit=limit)
+
+        until, held, taken = self._engine.store.write(write).result()
+        for room, is_held in zip(late, held, strict=True):
+            room.renewed(is_held, until)
+        return taken
+
+    def _begin(self, taken: Sequence[Job], now: datetime) -> None:
+        """Begin what was taken. What cannot begin is given back, so that nobody takes it for a dead worker's."""
+        later = now + timedelta(seconds=LEASE_SECONDS)
+        for place, job in enumerate(taken):
+            try:
+                begun = self._begun(job)
+            except errors.Fault:
+                self._unbegun += [(each, now) for each in taken[place:]]
+                self._give_back()
+                raise
+            except Exception as error:
+                # A session that cannot be read must not keep the jobs of others waiting.
+                log.error("a job could not begin", job=job.id, purpose=job.purpose, **_told(error))
+                begun = False
+            if not begun:
+                self._unbegun.append((job, now if self._stopping.is_set() else later))
+        self._give_back()
+
+    def _begun(self, job: Job) -> bool:
+        """Have a job run here; False when its session is gone, its kind is not known here, or the worker stops."""
+
+        def read(tx: Tx) -> tuple[Session, str] | None:
+            session = _present(tx, job.session, self._engine.epoch)
+            return None if session is None else (session, texts.read(tx, job.session, job.id))
 
         found = self._engine.store.read(read).result()
         if found is None or found[0].kind not in self._engine.kinds:
-            return
+            return False
         room = Room(self._engine, job, found[0], models=self._models, written=found[1])
         with self._lock:
-            self._rooms[job.id] = room
-        self._pool.submit(self._run, job, room)
+            if self._stopping.is_set():
+                return False
+            for old in self._rooms.values():
+                if old.job == job.id:
+                    old.stop()
+            self._pool.submit(self._run, job, room)
+            self._rooms[room.lease] = room
+        return True
+
+    def _give_back(self) -> None:
+        """Give back what was taken and not begun; what the store does not take back now, in the next round."""
+        back = list(self._unbegun)
+        if not back:
+            return
+        try:
+            self._engine.store.write(lambda tx: [jobs.give_back(tx, job, at=at) for job, at in back]).result()
+        except Exception as error:
+            log.warning("jobs that could not begin are still to be given back", **_told(error))
+        else:
+            self._unbegun.clear()
 
     def _run(self, job: Job, room: Room) -> None:
         kind = self._engine.kinds[room.session.kind]
         try:
-            if job.taken_over and job.on_takeover == "interrupt":
+            worn = job.attempt > 1 + job.retries + TAKEOVERS
+            if job.taken_over and (worn or job.on_takeover == "interrupt"):
+                if worn:
+                    log.error("a job is given up: its workers died", job=job.id, purpose=job.purpose)
                 self._end(kind, job, room, INTERRUPTED)
             else:
                 with tracing.span(
@@ -330,7 +403,7 @@ class Worker:
             self._failed(kind, job, room, error)
         finally:
             with self._lock:
-                self._rooms.pop(job.id, None)
+                self._rooms.pop(room.lease, None)
             self._news.set()
 
     def _failed(self, kind: Kind, job: Job, room: Room, error: Exception) -> None:
@@ -363,18 +436,20 @@ class Worker:
                 log.warning("a session took no word of its job's end", job=job.id, **_told(refusal))
         self._engine.finish(room.lease).result()
 
-    def _release(self, leases: Iterable[Lease]) -> None:
+    def _release(self, leases: Sequence[Lease], seconds: float) -> None:
         """Have leases run out now, so that another worker need not wait for it."""
-        held, now = list(leases), self._engine.clock.now()
+        unbegun, now = list(self._unbegun), self._engine.clock.now()
 
-        def write(tx: Any) -> None:
-            for lease in held:
+        def write(tx: Tx) -> None:
+            for lease in leases:
                 jobs.release(tx, lease.session, lease.job, lease=lease.number, now=now)
+            for job, _ in unbegun:
+                jobs.give_back(tx, job, at=now)
 
         try:
-            self._engine.store.write(write).result()
-        except errors.Fault as fault:
-            log.warning("leases could not be let go; they will run out", code=fault.code)
+            self._engine.store.write(write).result(seconds)
+        except (errors.Fault, TimeoutError) as error:
+            log.warning("leases could not be let go; they will run out", **_told(error))
 
     def _cancelled(self, job: str) -> None:
         """A job was cancelled through this process; it may run in another."""
@@ -389,15 +464,20 @@ class Worker:
 
     def _stop(self, job: str) -> bool:
         """Ask a job to end soon; whether it runs here."""
-        with self._lock:
-            room = self._rooms.get(job)
-        if room is not None:
+        found = [room for room in self._open_rooms() if room.job == job]
+        for room in found:
             room.stop()
-        return room is not None
+        return bool(found)
 
     def _open_rooms(self) -> list[Room]:
         with self._lock:
             return list(self._rooms.values())
+
+
+def _present(tx: Tx, id: str, epoch: int) -> Session | None:
+    """A session as stored, unless it was erased."""
+    held = sessions.load(tx, id, epoch=epoch)
+    return None if held is None or held.erased else held.session
 
 
 def _told(error: Exception) -> dict[str, str]:

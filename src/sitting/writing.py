@@ -116,7 +116,7 @@ class Writing:
         known = {**given, **facts(self._facts(tx, held.session, actor, now), command)} if facts else given
         decision = _decision(kind, command, kind.decide(Ask(held.session, command, actor, role, now, random, known)))
         for charge in decision.charges:
-            if not sessions.charge(tx, charge.account, amount=charge.amount, limit=charge.limit):
+            if not sessions.charge(tx, charge.account, amount=charge.amount, limit=charge.limit, until=charge.until):
                 raise charge.refusal
         after, records, events = self._append(kind, held, decision, actor, role, now)
         if after.session.state not in move.reaches(held.session.state):
@@ -134,7 +134,7 @@ class Writing:
             after = self._erase_parts(tx, kind, after, decision.erase)
         self._queue(tx, kind, after.session, decision, events)
         done = self.done(tx, kind, after, events, actor, now)
-        if once:
+        if once and events:  # what has changed nothing may be carried out again; its answers would only fill the disk
             done = replace(done, answer=once.render(done))
             sessions.keep_answer(
                 tx,

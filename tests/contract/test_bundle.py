@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -67,9 +68,9 @@ def unzipped(raw: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
+def zipped(files: dict[str, bytes], packed_as: int = zipfile.ZIP_STORED) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
+    with zipfile.ZipFile(out, "w", packed_as) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return out.getvalue()
@@ -231,6 +232,58 @@ def test_an_archive_that_lies_about_its_size_is_refused(run: Bench) -> None:
     huge = zipped(files).replace(len(files["signature"]).to_bytes(4, "little") * 2, b"\xff\xff\xff\x7f" * 2)
     with pytest.raises(errors.Invalid):
         bundle.read(huge)
+
+
+HUGE = 64 * 1024 * 1024
+PERHAPS: dict[str, tuple[Ed25519PrivateKey, type[Exception]]] = {
+    "signed by others": (OTHER_KEY, errors.NotAllowed),
+    "with our key in the manifest and no signature of ours": (KEY, errors.Tampered),
+}
+
+
+@pytest.mark.parametrize("case", PERHAPS)
+def test_what_a_member_may_not_bring_in_is_refused_before_it_is_unpacked(run: Bench, case: str) -> None:
+    named, refusal = PERHAPS[case]
+    manifest = json.dumps({"format": bundle.FORMAT, "public_key": bundle.public(named)}).encode()
+    files = dict(zip(NAMES, (manifest, b"\n" * HUGE, bytes(64)), strict=True))
+    raw = zipped(files, zipfile.ZIP_DEFLATED)
+    del files
+    tracemalloc.start()
+    try:
+        with pytest.raises(refusal):
+            bring_in(run.engine, raw, ADA, KEY)
+        assert tracemalloc.get_traced_memory()[1] < HUGE // 32
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(errors.Invalid, match="too large"):
+        bring_in(run.engine, raw, ADMIN, KEY)
+
+
+@pytest.mark.parametrize("lines", [b"\n" * (bundle.MAX_LINES + 1), b" " * bundle.MAX_LINE_BYTES + b"\n"])
+def test_a_journal_of_too_many_or_too_long_lines_is_refused(lines: bytes) -> None:
+    with pytest.raises(errors.Invalid, match="The journal in this bundle is too large"):
+        bundle.read(signed({"format": bundle.FORMAT}, lines))
+
+
+def test_records_are_read_up_to_the_first_fault(run: Bench) -> None:
+    files = unzipped(exported(run, told(run)))
+    first = files["journal.jsonl"].splitlines(keepends=True)[0]
+    broken = zipped({**files, "journal.jsonl": first + first + b"no record"})
+    _, records, verdict = bundle.read(broken)
+    assert (verdict.ok, verdict.checked, verdict.seq, len(records)) == (False, 1, 2, 2)
+
+
+def test_an_archive_packed_in_another_way_or_listing_many_is_refused(run: Bench) -> None:
+    files = unzipped(exported(run, told(run)))
+    assert bundle.read(zipped(files, zipfile.ZIP_DEFLATED))[2].ok
+    for packed_as in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(errors.Invalid, match="not a bundle"):
+            bundle.read(zipped(files, packed_as))
+    for name in ("manifest.json", "signature"):
+        with pytest.raises(errors.Invalid, match="not a bundle"):
+            bundle.read(zipped({**files, name: files[name] + b" " * 65536}))
+    with pytest.raises(errors.Invalid, match="not a bundle"):
+        bundle.read(zipped({**files, "signature": b"PK\x01\x02" * 65}))
 
 
 FORGED: dict[str, tuple[Callable[[list[dict[str, Any]]], object], type[Exception]]] = {

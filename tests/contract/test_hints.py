@@ -11,7 +11,10 @@ import pytest
 
 from sitting import errors, hints
 from sitting.config import Settings
+from sitting.core.actor import Actor
 from tests.support import nats as nats_servers
+from tests.support import toy
+from tests.support.serving import installed
 
 SECONDS = 20
 Carrier = hints.Notify | hints.Nats
@@ -119,6 +122,31 @@ def test_who_cannot_be_reached_keeps_nobody_waiting() -> None:
         carrier.publish("session:a")
         carrier.close()
         assert heard.empty()
+
+
+def test_an_append_itself_notifies_nobody(postgres_database: str, tmp_path: Path) -> None:
+    """NOTIFY within it would lock out every other one of the cluster until it has committed."""
+    secret = "a secret that this node knows by heart"
+    with (
+        installed(tmp_path, database=postgres_database, secret=secret) as node,
+        psycopg.connect(postgres_database, autocommit=True) as ear,
+    ):
+        ear.execute(f"LISTEN {hints.CHANNEL}")
+        account = node.access.create_account("Ada").result()
+        ada = Actor(account, "default", frozenset({"member"}))
+        opened = [node.engine.open("toy", toy.Create(name="x"), ada).result().session.id for _ in range(8)]
+        for done in [node.engine.do(id, toy.Note(text="word"), ada) for _ in range(10) for id in opened]:
+            done.result()
+        missing, senders = set(opened), set()
+        for heard in ear.notifies(timeout=SECONDS):
+            senders.add(heard.pid)
+            missing -= {hint.removeprefix(hints.SESSION) for hint in heard.payload.split("\n")}
+            if not missing:
+                break
+        assert not missing
+        doing = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_notify%%' AND pid = ANY(%s)"
+        assert {pid for (pid,) in ear.execute(doing, [list(senders)])} == senders
+        assert len(senders) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,22 @@ def test_a_cancelled_write_at_the_head_of_a_group_is_not_run(tmp_path: Path) -> 
     assert last.result(SECONDS) == 1
     assert [full[-1].result(SECONDS), stands(store, "a")] == [MAX_BATCH - 1] * 2
     store.close()
+
+
+def test_a_counter_is_forgotten_when_its_time_is_over(store: Store) -> None:
+    over = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+    def charged(until: datetime | None, *accounts: str) -> None:
+        store.write(lambda tx: [sessions.charge(tx, name, amount=1, limit=9, until=until) for name in accounts]).result(
+            SECONDS
+        )
+
+    charged(over, "hour", "hour")
+    charged(None, "lifetime", "taken for both")
+    charged(over, "taken for both")
+    for before, left in ((over - timedelta(milliseconds=1), [2, 1, 2]), (over, [0, 1, 2])):
+        store.write(lambda tx, before=before: sessions.forget_answers(tx, before=before)).result(SECONDS)  # type: ignore[misc]
+        assert [stands(store, name) for name in ("hour", "lifetime", "taken for both")] == left
 
 
 def test_many_writers_at_once(store: Store) -> None:

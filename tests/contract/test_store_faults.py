@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, text
 
 from sitting import errors
 from sitting.config import Settings
-from sitting.store import ATTEMPTS, Store, dialect, installed, migrate, sessions
+from sitting.store import ATTEMPTS, Store, backup, dialect, installed, migrate, sessions
 from sitting.store.schema import counters
 from sitting.store.transaction import Tx
 from tests.contract.test_store import Gathered, add, stands
@@ -382,6 +382,23 @@ def test_other_databases_are_refused() -> None:
     for memory in ("sqlite://", "sqlite:///:memory:"):
         with pytest.raises(errors.Misuse, match="needs a file"):
             Store(memory)
+
+
+@pytest.mark.parametrize("address", ["postgresql://sitting:geheim@host:geheim/x", "geheim"])
+def test_an_address_that_cannot_be_read_is_refused_and_not_repeated(tmp_path: Path, address: str) -> None:
+    settings = Settings(data=tmp_path, database=address)
+    for begin in (lambda: Store(settings.database_url), lambda: backup.restore(settings, Path(__file__))):
+        with pytest.raises(errors.Misuse, match="write @ as %40") as refused:
+            begin()
+        assert "geheim" not in f"{refused.value} {refused.value.__cause__}" and refused.value.__suppress_context__
+
+
+def test_a_command_ends_on_an_error_that_nobody_foresaw(tmp_path: Path) -> None:
+    address = "postgresql://user:geheim@127.0.0.1:1/x?no_such_option=1"
+    environment = {**os.environ, "SITTING_DATA": str(tmp_path), "SITTING_DATABASE": address}
+    with Program([sys.executable, "-m", "sitting", "migrate"], env=environment) as command:
+        assert command.wait() == 1
+        assert "no_such_option" in command.output and "geheim" not in command.output
 
 
 def test_every_driver_error_has_a_name_of_the_house() -> None:

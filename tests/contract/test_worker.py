@@ -12,7 +12,7 @@ from sitting import errors
 from sitting.core.kind import Workroom
 from sitting.store import Store
 from sitting.store.schema import texts as pieces
-from sitting.worker import LEASE_SECONDS, Room
+from sitting.worker import LEASE_SECONDS
 from tests.support import workshop
 from tests.support.engines import ADA, SECONDS
 from tests.support.hall import Hall, until
@@ -44,7 +44,7 @@ def test_a_started_worker_is_told_of_work_and_of_a_cancel(hall: Hall) -> None:
 
     def wait(room: Workroom) -> None:
         held.entered.set()
-        assert isinstance(room, Room) and room.wait(SECONDS)
+        assert room.wait(SECONDS)
         held.left.set()
 
     hall.run.workshop(closes_in=3600)
@@ -86,7 +86,6 @@ def test_a_cancel_from_elsewhere_is_noticed_when_the_lease_is_renewed(hall: Hall
 
     def wait(room: Workroom) -> None:
         entered.entered.set()
-        assert isinstance(room, Room)
         cancelled.append(room.wait(SECONDS))
 
     worker = hall.worker(start=True, climb=wait)
@@ -218,7 +217,6 @@ def test_text_that_is_not_taken_any_more_stops_its_job(hall: Hall) -> None:
 
     def late(room: Workroom, _: int) -> None:
         room.write("too late")
-        assert isinstance(room, Room)
         stopped.append(room.wait(SECONDS))
 
     dead = hall.hold(late)

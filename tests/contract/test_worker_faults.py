@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sitting.core.session import Session
 from sitting.store import Store, jobs, sessions
 from sitting.store.schema import answers
 from sitting.store.schema import sessions as rows
-from sitting.worker import BACKOFF_SECONDS, DEADLINES, LEASE_SECONDS, Room, Worker
+from sitting.worker import BACKOFF_SECONDS, DEADLINES, LEASE_SECONDS, Worker
 from tests.contract.test_engine import once
 from tests.support import workshop
 from tests.support.clock import START
@@ -148,7 +149,7 @@ def test_stopping_lets_go_of_what_is_not_done(hall: Hall) -> None:
 
     def gives_way(room: Workroom) -> None:
         entered.entered.set()
-        assert isinstance(room, Room) and room.wait(SECONDS)
+        assert room.wait(SECONDS)
         left.append(room.job)
 
     entered = hall.hold()
@@ -181,13 +182,15 @@ def test_a_worker_takes_no_more_than_it_has_threads_for(hall: Hall) -> None:
 
 def test_jobs_of_kinds_and_sessions_unknown_here_are_left_alone(hall: Hall) -> None:
     session = hall.asked(Climb())
+    before = hall.job(session)
     hall.run(hall.store.write(lambda tx: jobs.add(tx, "ghost", JobRequest("climb", "k", "job"), now=START)))
     with bench(hall.store, clock=hall.run.clock, kinds={"team": workshop.TEAM}) as other:
         worker = Worker(other.engine, models=None)
         worker.tick()
         assert worker.idle()
         worker.stop()
-    assert hall.job(session).state == "leased"
+    later = hall.run.clock.now() + timedelta(seconds=LEASE_SECONDS)
+    assert hall.job(session) == replace(before, lease=1, run_at=later)
     assert hall.steps(session) == []
 
 

@@ -59,6 +59,7 @@ class Storeless:
         self.texts: dict[str, str] = {}
         self.models = Models()
         self.charges: dict[str, int] = {}
+        self.charged_until: dict[str, datetime | None] = {}
         self.settings = Settings(**settings)
         self.others: dict[str, Session] = {}
         self.mine: Sequence[Session] = ()
@@ -111,6 +112,7 @@ class Storeless:
                 raise charge.refusal
         for charge in decision.charges:
             self.charges[charge.account] = self.charges.get(charge.account, 0) + charge.amount
+            self.charged_until[charge.account] = charge.until
         reached = move.reaches(self.session.state)
         ended = self._append(decision, actor, role, now)
         assert self.session.state in reached

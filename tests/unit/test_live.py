@@ -36,12 +36,14 @@ class Heads:
         return future
 
 
-def run(scene: Callable[[Live, Heads], Coroutine[None, None, None]], *, every: float = 60.0) -> None:
-    """Play a scene on a serving hub; a minute between sweeps unless the scene is about them."""
+def run(
+    scene: Callable[[Live, Heads], Coroutine[None, None, None]], *, every: float = 60.0, apart: float = 60.0
+) -> None:
+    """Play a scene on a serving hub; a minute between sweeps, and revocations, unless the scene is about them."""
 
     async def play() -> None:
         heads = Heads()
-        live = Live(heads.heads, heads.epochs, every=every)
+        live = Live(heads.heads, heads.epochs, every=every, apart=apart)
         async with live.serving():
             async with asyncio.timeout(10):
                 await scene(live, heads)
@@ -185,7 +187,7 @@ def test_a_revocation_anywhere_is_noticed_by_the_sweep() -> None:
             while live.access == access:
                 await live.wait(topic, topic.tick, 5)
 
-    run(scene, every=0.01)
+    run(scene, every=0.01, apart=0.01)
 
 
 def test_a_revocation_here_wakes_everybody() -> None:
@@ -198,6 +200,57 @@ def test_a_revocation_here_wakes_everybody() -> None:
             assert live.access == access + 1
 
     run(scene)
+
+
+def test_all_are_asked_who_they_are_once_in_a_while_only() -> None:
+    async def scene(live: Live, heads: Heads) -> None:
+        with live.follow("s") as topic:
+            live.access_taken()
+            assert await live.wait(topic, 0, 5)
+            tick, access = topic.tick, live.access
+            for _ in range(100):
+                live.access_taken()
+            live.wake("s", 1, 1)
+            while topic.seq != 1:
+                await live.wait(topic, topic.tick, 5)
+            assert (topic.tick, live.access) == (tick + 1, access)
+            live.wake_all()
+            assert await live.wait(topic, topic.tick, 5)
+            assert live.access == access + 1, "who leaves does not wait for that"
+
+    run(scene)
+
+
+def test_what_was_taken_meanwhile_is_asked_about_soon() -> None:
+    async def scene(live: Live, heads: Heads) -> None:
+        with live.follow("s") as topic:
+            for access in range(live.access, live.access + 3):
+                live.access_taken()
+                live.access_taken()
+                while live.access == access:
+                    await live.wait(topic, topic.tick, 5)
+                assert live.access == access + 1
+
+    run(scene, apart=0.01)
+
+
+def test_a_hub_that_serves_again_asks_again() -> None:
+    async def play() -> None:
+        live = Live(Heads().heads, every=60, apart=60)
+        for _ in range(2):
+            async with live.serving(), asyncio.timeout(10):
+                with live.follow("s") as topic:
+                    live.access_taken()
+                    live.access_taken()
+                    live.wake_all()
+                    assert await live.wait(topic, topic.tick, 5)
+                    live.access_taken()
+                    live.wake("s", 1, 1)
+                    while topic.seq != 1:
+                        await live.wait(topic, topic.tick, 5)
+            assert live._next is None
+
+    asyncio.run(play())
 
 
 def test_hints_travel_both_ways() -> None:

@@ -29,7 +29,7 @@ GET    /v1/sessions/{id}/events              401 401 401 404 404 200 200 200 200
 GET    /v1/sessions/{id}/turns/{turn}        401 401 401 404 404 404 404 404 404 404
 GET    /v1/sessions/{id}/turns/{turn}/stream 401 401 401 404 404 404 404 404 404 404
 POST   /v1/sessions/{id}/turns/{turn}/cancel 401 401 401 404 404 404 404 404 403 404
-GET    /v1/sessions/{id}/bundle              401 401 401 404 404 200 200 200 200 200
+GET    /v1/sessions/{id}/bundle              401 401 401 404 404 404 200 200 200 200
 GET    /v1/sessions/{id}/verify              401 401 401 404 404 200 200 200 200 200
 POST   /v1/bundles                           401 401 401 415 415 401 415 415 403 415
 GET    /livez                                200 200 200 200 200 200 200 200 200 200

@@ -403,11 +403,15 @@ def test_help_is_open_to_everybody_and_tells_settings_to_admins_only(installatio
 
 
 def test_help_never_shows_the_key(tmp_path: Path) -> None:
-    chosen: dict[str, Any] = {"model": "some-model", "model_url": "http://127.0.0.1:9/v1", "model_key": "hunter2"}
+    chosen: dict[str, Any] = {
+        "model": "some-model",
+        "model_url": "http://me:hunter2@127.0.0.1:9",
+        "model_key": "hunter2",
+    }
     with installed(tmp_path, **chosen) as installation, visiting(installation) as browser:
         browser.sign_in(browser.account("Root", roles=("admin", "member")))
         page = browser.page("/help/models")
-        assert "hunter2" not in page and "some-model" in page and "SITTING_MODEL_KEY set" in shown(page)
+        assert "hunter2" not in page and "some-model" in page and "SITTING_MODEL_KEY (set)" in shown(page)
 
 
 def _tamper(store: Store, id: str) -> None:

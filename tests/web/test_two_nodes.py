@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,12 +16,14 @@ import pytest
 
 from sitting.core.kind import Workroom
 from sitting.installation import Installation
+from sitting.web.server import Server
 from sitting.worker import Room
 from tests.support import toy
 from tests.support.serving import Person, installed, running
 from tests.web.test_live_protocol import follow, make
 
 SECONDS = 20
+MANY = 100
 NEVER = 3600.0
 SECRET = "a secret that both nodes of this test know"
 
@@ -31,6 +35,7 @@ class Pair:
     first: Person
     second: Person
     installations: tuple[Installation, Installation]
+    servers: tuple[Server, Server]
     pieces: queue.Queue[str | None]
     stopped: threading.Event
 
@@ -53,7 +58,7 @@ def pair(request: pytest.FixtureRequest, postgres_database: str, tmp_path: Path)
         room.report(toy.RecordAnswer(turn=room.job, status="completed", text=room.written()), last=True)
 
     with ExitStack() as stack:
-        nodes, urls = [], []
+        nodes = []
         for number in range(2):
             node = stack.enter_context(
                 installed(
@@ -65,13 +70,12 @@ def pair(request: pytest.FixtureRequest, postgres_database: str, tmp_path: Path)
                 node.live._every = NEVER
             nodes.append(node)
         nodes[1].worker.start()
-        for node in nodes:
-            urls.append(stack.enter_context(running(node)).url)
+        servers = [stack.enter_context(running(node)) for node in nodes]
         access = nodes[0].access
         account = access.create_account("Ada").result()
         token, id = access.create_token(account, "test").result()
-        people = [Person(access.by_token(token).result(), token, id, url) for url in urls]
-        yield Pair(people[0], people[1], (nodes[0], nodes[1]), pieces, stopped)
+        people = [Person(access.by_token(token).result(), token, id, each.url) for each in servers]
+        yield Pair(people[0], people[1], (nodes[0], nodes[1]), (servers[0], servers[1]), pieces, stopped)
 
 
 def test_what_is_written_on_one_node_is_heard_on_the_other(pair: Pair) -> None:
@@ -145,3 +149,51 @@ def test_who_loses_a_right_on_one_node_is_told_to_leave_on_the_other(pair: Pair)
             far.seqs(1)
             pair.installations[0].access.revoke(pair.first.token_id, account=None).result()
             assert far.until("bye").data["reason"] == "access"
+
+
+async def told(person: Person, session: str, last: bytes, *, enough: bytes = b"never") -> bytes:
+    """What a stream tells until it is enough, or ends as an answer should: a connection that is cut raises."""
+    host, port = re.findall(r"//(.*):(\d+)", person.url)[0]
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(
+            f"GET {session}/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n"
+            f"Last-Event-ID: {last.decode()}\r\nAuthorization: Bearer {person.token}\r\n\r\n".encode()
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        body = b""
+        while enough not in body and (size := int(await reader.readline(), 16)):
+            body += (await reader.readexactly(size + 2))[:-2]
+        return body
+    finally:
+        writer.transport.abort()
+
+
+def test_who_followed_on_a_node_that_leaves_goes_on_at_the_other(pair: Pair) -> None:
+    live = pair.installations[0].live
+
+    async def leave(session: str) -> None:
+        following = [asyncio.create_task(told(pair.first, session, b"1.0")) for _ in range(MANY)]
+        while live.followers < MANY:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(pause, session)
+        pair.servers[0].stop()
+        heard = await asyncio.gather(*following)
+        retries = {int(retry) for body in heard for retry in re.findall(rb"event: bye\nretry: (\d+)", body)}
+        assert all(body.count(b"event: bye") == 1 for body in heard)
+        assert len(retries) > MANY / 2, "not all at once"
+        await asyncio.to_thread(resume, session)
+        ends = [re.findall(rb"^id: (.*)$", body, re.MULTILINE)[-1] for body in heard]
+        rests = await asyncio.gather(*(told(pair.second, session, last, enough=b'"seq":3,') for last in ends))
+        for body, rest in zip(heard, rests, strict=True):
+            assert re.findall(rb'^data: {"seq":(\d+)', body + rest, re.MULTILINE) == [b"1", b"2", b"3"]
+
+    with pair.second.client() as there:
+
+        def pause(session: str) -> None:
+            assert there.post(f"{session}/commands/pause", json={}).status_code == 200
+
+        def resume(session: str) -> None:
+            assert there.post(f"{session}/commands/resume", json={}).status_code == 200
+
+        asyncio.run(asyncio.wait_for(leave(make(there)), SECONDS))

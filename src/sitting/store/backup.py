@@ -27,6 +27,7 @@ from .. import errors
 from ..clock import Clock, SystemClock
 from ..config import Settings
 from . import Store, dialect, installed, migrate, people
+from .schema import metadata
 from .transaction import Tx
 
 
@@ -59,7 +60,7 @@ def restore(settings: Settings, source: Path, *, clock: Clock | None = None) -> 
         return _restore_postgres(settings, source, now)
     _check(source)
     target = Path(url.database or "")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(Path(f"{target}{part}").exists() for part in ("", "-wal", "-shm")):
         raise errors.Misuse(f"There is a database at {target}, or a part of one; nothing was written over it.")
     with _draft(target) as draft:
@@ -126,10 +127,22 @@ def _check(file: Path) -> None:
         with closing(pysqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             found = connection.execute("PRAGMA integrity_check(1)").fetchone()
             epoch = connection.execute("SELECT value FROM installation WHERE name = 'epoch'").fetchone()
+            there = connection.execute("SELECT type, name FROM sqlite_schema").fetchall()
     except pysqlite3.DatabaseError as error:
         raise errors.Misuse(f"{file} is not a backup, or is damaged: {error}.") from error
     if found != ("ok",) or epoch is None:
         raise errors.Misuse(f"{file} is damaged: {found[0] if epoch else 'it has no epoch'}.")
+    if strange := sorted(set(there) - _objects()):
+        raise errors.Misuse(f"{file} holds the {' '.join(strange[0])}, which is none of Sitting's.")
+
+
+def _objects() -> set[tuple[str, str]]:
+    """All that a database may hold: a trigger or a view would go on acting in the restored one."""
+    tables = metadata.tables.values()
+    indexes = {("index", str(index.name)) for table in tables for index in table.indexes}
+    return {("table", migrate.NOTED), ("index", f"sqlite_autoindex_{migrate.NOTED}_1")} | indexes | {
+        ("table", table.name) for table in tables
+    }
 
 
 def _restore_postgres(settings: Settings, source: Path, now: int) -> int:

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import psycopg
 import pysqlite3
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from .. import errors
 
@@ -23,8 +29,27 @@ SQLITE_BUSY_MS = 10_000
 REWRITTEN_BYTES = 64 * 1024 * 1024
 _SQLITE_FLOOR = (3, 51, 3)
 _SQLITE_MENDED = {(3, 50, 7), (3, 44, 6)}
+_ADDRESS = "SITTING_DATABASE must be empty, sqlite:///PATH or postgresql://user@host/name."
 _SCHEMA_LOCK = 0x5171_9600
-_POSTGRES_AGAIN = {"40001", "40P01", "23505", "55P03"}
+_MAKING = Lock()  # a process that closes a file lets go of all its locks on it: of a new one before others open it
+_POSTGRES_AGAIN = {"40001", "40P01", "23505"}
+
+_NOW = text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """PostgreSQL: how long a write waits for a lock, and how long its own transaction may stand still.
+
+    A peer that stops in the middle of a transaction (its process is stopped, its network is cut) keeps its locks. The
+    second bound ends its transaction, the first one those of others that wait for it meanwhile.
+    """
+
+    lock_ms: int = 3_000
+    idle_ms: int = 30_000
+
+
+USUAL = Patience()
 
 
 def sqlite_fault(version: tuple[int, ...]) -> str | None:
@@ -43,13 +68,13 @@ def connect(url: str, *, readers: int, writers: int) -> Engine:
     Raises:
         Misuse: the address is not one of SQLite or PostgreSQL, or the SQLite library is refused.
     """
-    made = make_url(url)
+    made = address(url)
     if made.get_backend_name() == "sqlite":
         if fault := sqlite_fault(pysqlite3.sqlite_version_info):
             raise errors.Misuse(fault)
         if made.database in (None, "", ":memory:"):
             raise errors.Misuse("SQLite needs a file: each connection to memory would have a database of its own.")
-        Path(str(made.database)).parent.mkdir(parents=True, exist_ok=True)
+        _keep_private(Path(str(made.database)))
         engine = create_engine(
             made,
             module=pysqlite3,
@@ -68,21 +93,72 @@ def connect(url: str, *, readers: int, writers: int) -> Engine:
             isolation_level="AUTOCOMMIT",
             connect_args={"prepare_threshold": None, "connect_timeout": 10},
         )
-    raise errors.Misuse("SITTING_DATABASE must be empty, sqlite:///PATH or postgresql://user@host/name.")
+    raise errors.Misuse(_ADDRESS)
+
+
+def _keep_private(file: Path) -> None:
+    """Let nobody but its owner read a new database, and nobody but owner and group one that is there.
+
+    SQLite gives its log and its index of the log the mode of the file. A folder that is there keeps its mode. What the
+    system refuses here, SQLite is refused too, and says so; or the file is somebody else's, who answers for its mode.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    real = os.path.realpath(file)
+    with _MAKING, suppress(OSError):
+        os.close(os.open(real, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    for part in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            if (mode := os.stat(real + part).st_mode) & 0o007:
+                os.chmod(real + part, mode & 0o770)
+
+
+def address(url: str) -> URL:
+    """A database's address in its parts. Raises Misuse, which repeats nothing of it: a password may stand in it."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        raise errors.Misuse(f"{_ADDRESS} In a password, write @ as %40, : as %3A and / as %2F.") from None
 
 
 def is_sqlite(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def begin_write(engine: Engine) -> str:
-    """SQLite takes its one write lock at once, so that a later statement can never fail for it."""
+def begin_write(engine: Engine, patience: Patience = USUAL) -> str:
+    """SQLite takes its one write lock at once, so that a later statement can never fail for it.
+
+    PostgreSQL is told the bounds of each transaction anew, in the same message: a pooler keeps nothing between two.
+    """
+    if is_sqlite(engine):
+        return "BEGIN IMMEDIATE"
+    return (
+        f"BEGIN; SET LOCAL lock_timeout={patience.lock_ms}; "
+        f"SET LOCAL idle_in_transaction_session_timeout={patience.idle_ms}"
+    )
+
+
+def begin_schema(engine: Engine) -> str:
+    """A step of a migration takes as long as it takes, and whoever starts beside it waits for that."""
     return "BEGIN IMMEDIATE" if is_sqlite(engine) else "BEGIN"
 
 
 def begin_read(engine: Engine) -> str:
     """One snapshot for all statements of a read."""
     return "BEGIN" if is_sqlite(engine) else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+def ahead(tx: Any, now: Callable[[], datetime]) -> timedelta:
+    """How far `now` is ahead of the database's clock (behind: below zero), less what the round trip may explain.
+
+    SQLite has our own clock.
+    """
+    if tx.dialect.name == "sqlite":
+        return timedelta(0)
+    before = now()
+    ((seconds,),) = tx.all(_NOW)
+    half = (now() - before) / 2
+    apart = before + half - datetime.fromtimestamp(seconds, UTC)
+    return apart - max(-half, min(half, apart))
 
 
 def lock_schema(connection: Connection) -> None:
@@ -122,7 +198,10 @@ def sync(path: Path) -> None:
 
 
 def again(error: BaseException) -> bool:
-    """Whether the same write may simply be run again: a deadlock, a lost race for a key."""
+    """Whether the same write may simply be run again: a deadlock, a lost race for a key.
+
+    Not when it has waited for a lock in vain: to wait again is to wait longer, and keeps a thread from the others.
+    """
     return isinstance(error, psycopg.Error) and error.sqlstate in _POSTGRES_AGAIN
 
 
@@ -139,6 +218,10 @@ def translated(error: Exception) -> Exception:
             return errors.StoreUnavailable()
     if isinstance(error, psycopg.errors.DiskFull):
         return errors.DiskFull()
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return errors.StoreUnavailable("Another write holds what this one needs, for too long. Nothing was stored.")
+    if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+        return errors.StoreUnavailable("This write stood still for too long. Nothing was stored.")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return errors.StoreUnavailable()
     return error

@@ -1,4 +1,8 @@
-"""Jobs under a lease. Its number goes up each time a job is taken, so that a dead holder's late word is refused."""
+"""Jobs under a lease. Its number goes up each time a job is taken, so that a dead holder's late word is refused.
+
+`attempt` counts the attempts that were used up, with the one under way: those that failed and those whose holder died,
+not those that were handed over or never begun.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +49,18 @@ _TAKE = Hot(
 _IS_MINE = and_(_IS_ONE, jobs.c.state == LEASED, jobs.c.lease == bindparam("lease_"))
 _RENEW = Hot(update(jobs).where(_IS_MINE).values(lease_until=bindparam("until_")))
 _RETRY = Hot(update(jobs).where(_IS_MINE).values(state=QUEUED, run_at=bindparam("at_"), lease_until=None))
+_RELEASE = Hot(
+    update(jobs)
+    .where(_IS_MINE, jobs.c.lease_until > bindparam("at_"))  # so that letting go twice counts back once
+    .values(lease_until=bindparam("at_"), attempt=jobs.c.attempt - 1)
+)
+_GIVE_BACK = Hot(
+    update(jobs)
+    .where(_IS_MINE)
+    .values(
+        state=bindparam("to_"), run_at=bindparam("run_"), lease_until=bindparam("until_"), attempt=bindparam("attempt_")
+    )
+)
 _END = Hot(
     update(jobs).where(_IS_ONE).values(state=bindparam("to_"), end_seq=bindparam("seq_"), lease_until=None, input="{}")
 )
@@ -162,8 +178,29 @@ def retry(tx: Tx, session: str, id: str, *, lease: int, run_at: datetime) -> boo
 
 
 def release(tx: Tx, session: str, id: str, *, lease: int, now: datetime) -> bool:
-    """Let a lease run out at once, as at shutdown, so that another worker takes the job over."""
-    return renew(tx, session, id, lease=lease, until=now)
+    """Let a lease run out at once, as at shutdown: another worker takes the job over, and the attempt does not count.
+
+    False when the lease is lost, or has run out by itself.
+    """
+    return tx.run(_RELEASE, session_=session, id_=id, lease_=lease, at_=to_text(now)) == 1
+
+
+def give_back(tx: Tx, job: Job, *, at: datetime) -> bool:
+    """Undo a taking before anything was begun, to be taken again from `at` on; False when the lease is lost.
+
+    One that was taken from a dead holder stays so: what that one wrote may have been seen.
+    """
+    left = tx.run(
+        _GIVE_BACK,
+        session_=job.session,
+        id_=job.id,
+        lease_=job.lease,
+        to_=LEASED if job.taken_over else QUEUED,
+        run_=to_text(job.run_at if job.taken_over else at),
+        until_=to_text(at) if job.taken_over else None,
+        attempt_=job.attempt - 1,
+    )
+    return left == 1
 
 
 def forget_inputs(tx: Tx, session: str) -> None:

@@ -67,7 +67,7 @@ def _pending(connection: Connection) -> tuple[str, ...]:
 def _next(store: Store) -> str | None:
     """Run one step, unless another process has just done so."""
     with _translated(), store.engine.connect() as connection:
-        connection.exec_driver_sql(dialect.begin_write(store.engine))
+        connection.exec_driver_sql(dialect.begin_schema(store.engine))
         try:
             dialect.lock_schema(connection)
             pending = _pending(connection)

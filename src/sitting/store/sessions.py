@@ -99,7 +99,7 @@ _ANSWER = Hot(
     )
 )
 _COUNTER = Hot(select(counters.c.amount).where(counters.c.account == bindparam("account_")))
-_ADD_COUNTER = Hot(insert(counters).values(account=bindparam("account"), amount=bindparam("amount")))
+_ADD_COUNTER = Hot(insert(counters).values({column.name: bindparam(column.name) for column in counters.c}))
 _CHARGE = Hot(
     update(counters)
     .where(counters.c.account == bindparam("account_"), counters.c.amount + bindparam("amount_") <= bindparam("limit_"))
@@ -345,8 +345,8 @@ def listed(tx: Tx, wanted: Wanted) -> tuple[list[str], int]:
     return [row[0] for row in rows], int(total[0]) if total else 0
 
 
-def charge(tx: Tx, account: str, *, amount: int, limit: int) -> bool:
-    """Add to a counter unless it would pass its limit; False then."""
+def charge(tx: Tx, account: str, *, amount: int, limit: int, until: datetime | None = None) -> bool:
+    """Add to a counter unless it would pass its limit; False then. A new one may be forgotten after `until`."""
     if tx.run(_CHARGE, account_=account, amount_=amount, limit_=limit):
         return True
     if amount > limit:
@@ -354,7 +354,7 @@ def charge(tx: Tx, account: str, *, amount: int, limit: int) -> bool:
     if tx.one(_COUNTER, account_=account) is not None:
         # It may have been made by another since the first try, which then said nothing about the limit.
         return tx.run(_CHARGE, account_=account, amount_=amount, limit_=limit) > 0
-    tx.run(_ADD_COUNTER, account=account, amount=amount)
+    tx.run(_ADD_COUNTER, account=account, amount=amount, expires_at=None if until is None else to_text(until))
     return True
 
 
@@ -400,11 +400,12 @@ def keep_answer(
 
 
 def forget_answers(tx: Tx, *, session: str | None = None, before: datetime | None = None) -> None:
-    """Drop the stored answers of a session, or all that have expired."""
+    """Drop the stored answers of a session, or all that have expired together with the counters that have."""
     if session is not None:
         tx.run(delete(answers).where(answers.c.session == session))
     if before is not None:
-        tx.run(delete(answers).where(answers.c.expires_at <= to_text(before)))
+        for table in (answers, counters):
+            tx.run(delete(table).where(table.c.expires_at <= to_text(before)))
 
 
 def erase(tx: Tx, id: str, *, version: int, now: datetime) -> None:

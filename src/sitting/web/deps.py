@@ -43,7 +43,6 @@ _CREDENTIAL = re.compile(r"[!-~]{1,512}")
 _POSITION = re.compile(r'"?([1-9][0-9]{0,15})\.(0|[1-9][0-9]{0,15})"?')
 _CALLER = "sitting.caller"
 _FORM_READ = "sitting.form"
-_COOKIES = "sitting.cookies"
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,7 @@ def guest_caller(request: Request, session: str) -> Caller | None:
 def guest_cookie(request: Request, session: str) -> str | None:
     """The value of the cookie whose name ends with this session's id."""
     prefix = "__Host-" if _secure(request) else ""
-    for name, value in cookies(request).items():
+    for name, value in request.cookies.items():
         if name.startswith(prefix) and name.endswith(f"-{session}") and _CREDENTIAL.fullmatch(value):
             return value
     return None
@@ -417,22 +416,6 @@ def _unpack(stored: bytes) -> Response:
 # Cookies and addresses
 
 
-def cookies(request: Request) -> Mapping[str, str]:
-    """What the browser sent, as it stands (RFC 6265, section 5.4); of a repeated name the first.
-
-    Ours are never quoted. `request.cookies` undoes quoting, which takes a time that grows with the square of a value's
-    length before Python 3.12.6.
-    """
-    known: dict[str, str] | None = request.scope.get(_COOKIES)
-    if known is None:
-        known = request.scope[_COOKIES] = {}
-        for pair in ";".join(request.headers.getlist("cookie")).split(";"):
-            name, _, value = pair.partition("=")
-            if name := name.strip():
-                known.setdefault(name, value.strip())
-    return known
-
-
 def cookie_name(request: Request, name: str) -> str:
     """`__Host-` binds a cookie to this host and to TLS; plain http cannot have it."""
     return f"__Host-{name}" if _secure(request) else name
@@ -440,7 +423,7 @@ def cookie_name(request: Request, name: str) -> str:
 
 def cookie(request: Request, name: str) -> str | None:
     """A cookie's value, when it looks like one of ours."""
-    value = cookies(request).get(cookie_name(request, name), "")
+    value = request.cookies.get(cookie_name(request, name), "")
     return value if _CREDENTIAL.fullmatch(value) else None
 
 

@@ -88,6 +88,7 @@ class Feed:
         if self._seats or self._task is None:
             return False
         self._task.cancel()
+        self._task = None  # a cancelled task remembers where it was, and so all that this feed and its maker hold
         return True
 
     async def rest(self, seat: Seat, seconds: float, *, access: int) -> None:

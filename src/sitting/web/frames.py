@@ -25,7 +25,7 @@ PROTOCOL = 1
 HEARTBEAT = b":\n\n"
 END = "end"
 TYPES = 32
-CHUNK_BYTES = 64 * 1024  # no frame is added beyond it; what a reader who stopped can hold here
+CHUNK_BYTES = 256 * 1024  # no frame is added beyond it; what a reader who stopped can hold here
 _BREAKS = re.compile(r"[\r\n\0]")
 # JSON leaves these as they are, and many readers of lines take them for the end of one.
 _SEPARATORS = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "\x85\u2028\u2029")
@@ -130,7 +130,8 @@ def chunk(page: Page, *, after: int) -> Chunk:
 
 def encoded(epoch: int, events: Sequence[tuple[int, Mapping[str, Any] | None]]) -> tuple[bytes, int]:
     """Frames of events in order, and of how many. Of a run that is not told here, only the last position is sent."""
-    frames, size = [], 0
+    frames: list[bytes] = []
+    size = 0
     for index, (seq, told) in enumerate(events):
         if size >= CHUNK_BYTES:
             return b"".join(frames), index

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import errors
-from ..config import Settings
+from ..config import Settings, masked, visible
 from ..core.actor import ADMIN, Actor
 from ..core.kind import Kind
 from ..core.lifecycle import CREATE
@@ -29,7 +29,6 @@ router.include_router(account.router)
 Who = Annotated[Actor, Depends(session.person)]
 NEWEST = 50
 PAGE = 25
-_HIDDEN = frozenset({"secret", "model_key"})
 
 
 @router.get("/")
@@ -137,7 +136,7 @@ async def help_models(request: Request) -> Response:
             "model": told["default"],
             "reason": told["help"],
             "window": settings.model_window if told["kind"] == "openai" else None,
-            "endpoint": settings.model_url if admin else "",
+            "endpoint": masked(settings.model_url) if admin else "",
             "aliases": settings.model_aliases,
         },
         settings=_model_settings(settings) if admin else [],
@@ -214,10 +213,12 @@ def _form(
 
 def _model_settings(settings: Settings) -> list[dict[str, str]]:
     """The settings that concern the model, without what is secret in them."""
-    found = []
-    for name, field in type(settings).model_fields.items():
-        if name == "model" or name.startswith("model_"):
-            value = getattr(settings, name)
-            shown = ("set" if value else "not set") if name in _HIDDEN else str(value)
-            found.append({"name": f"SITTING_{name.upper()}", "value": shown, "help": field.description or ""})
-    return found
+    return [
+        {
+            "name": f"SITTING_{name.upper()}",
+            "value": str(value),
+            "help": Settings.model_fields[name].description or "",
+        }
+        for name, value in visible(settings).items()
+        if name == "model" or name.startswith("model_")
+    ]

@@ -1,4 +1,7 @@
-"""A session's events as JSON: one page, or wait for it. The positions are those of the streams."""
+"""A session's events as JSON: one page, or wait for it. The positions are those of the streams.
+
+Who waits is a follower like any stream: counted as one, reading together with its like, and gone with its caller.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,26 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from .. import errors
 from ..core.actor import Actor
+from ..engine import Engine
+from ..live import Live, Topic
 from ..reading import Page
 from . import answer, deps, frames
 from .deps import Who
 from .frames import Position
+from .streams import Left, Streams, while_there, whose
 
 MAX_BYTES = 1 << 20
+
+
+class Unheard(Response):
+    """No answer: whoever asked has gone."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        return None
 
 
 async def events(request: Request, session: str, who: Who) -> Response:
@@ -24,15 +38,21 @@ async def events(request: Request, session: str, who: Who) -> Response:
     wait = deps.integer(request, "wait", 0, low=0, high=30)
     types = frames.wanted(request)
     cursor = frames.journal_cursor(request)
-    actor = await who(request)
     installation = request.app.state.installation
+    access = installation.live.access
+    actor = await who(request)
     after = await _start(installation.engine, session, actor, cursor)
     try:
         if wait and request.method == "GET":
-            page = await _awaited(request, session, who, after, limit, wait, types)
+            async with while_there(request.receive):
+                with request.app.state.streams.entered(whose(actor, session)):
+                    waiting = _Waiting(request, session, who, actor, access, limit, types)
+                    page = await waiting.read(after, wait)
         else:
             page = await deps.settle(installation.engine.events(session, actor, after=after, limit=limit))
             page = frames.only(page, types)
+    except Left:
+        return Unheard()
     except errors.Gone as gone:
         raise _gone(session, gone.facts) from None
     head = Position(page.session.epoch, page.session.seq)
@@ -66,27 +86,52 @@ async def _start(engine: Any, session: str, actor: Actor, cursor: Position | Non
     raise _gone(session, {"oldest": f"{found.epoch}.1", "head": found.position})
 
 
-async def _awaited(
-    request: Request, session: str, who: Who, after: int, limit: int, wait: int, types: frozenset[str]
-) -> Page:
-    """A page with something in it, or what there is after `wait` seconds. Nobody waits through a shutdown."""
-    live, engine = request.app.state.installation.live, request.app.state.installation.engine
-    actor = await who(request)
-    ends = time.monotonic() + wait
-    with live.follow(session, actor.id) as topic:
-        while True:
-            tick, access = topic.tick, live.access
-            page: Page = await deps.settle(engine.events(session, actor, after=after, limit=limit))
-            page = frames.only(page, types)
-            left = ends - time.monotonic()
-            told = any(told is not None for _, told in page.events)
-            if told or page.closed or left <= 0 or request.app.state.streams.draining:
-                return page
-            if page.events:
-                after = page.events[-1][0]
-            await live.wait(topic, tick, left)
-            if access != live.access:
-                actor = await deps.asked_again(request, who)
+class _Waiting:
+    """A caller who waits for a page with something in it."""
+
+    def __init__(
+        self,
+        request: Request,
+        session: str,
+        who: Who,
+        actor: Actor,
+        access: int,
+        limit: int,
+        types: frozenset[str],
+    ) -> None:
+        self.request, self.session, self.who = request, session, who
+        self.actor, self.access, self.limit, self.types = actor, access, limit, types
+        self.engine: Engine = request.app.state.installation.engine
+        self.live: Live = request.app.state.installation.live
+        self.streams: Streams = request.app.state.streams
+
+    async def read(self, after: int, wait: int) -> Page:
+        """The page, or what there is after `wait` seconds. Nobody waits through a shutdown, or while there is more."""
+        ends = time.monotonic() + wait
+        with self.live.follow(self.session, self.actor.id) as topic:
+            while True:
+                tick = topic.tick
+                if self.access != self.live.access:
+                    self.access = self.live.access
+                    self.actor = await deps.asked_again(self.request, self.who)
+                page = await self._page(topic, tick, after)
+                after = page.events[-1][0] if page.events else after
+                told = any(told is not None for _, told in page.events)
+                behind = bool(page.events) and after < page.session.seq
+                left = ends - time.monotonic()
+                if told or (page.closed and not behind) or left <= 0 or self.streams.draining:
+                    return page
+                if not behind:
+                    await self.live.wait(topic, tick, left)
+
+    async def _page(self, topic: Topic, tick: int, after: int) -> Page:
+        actor = self.actor
+
+        async def read() -> Page:
+            page = await deps.settle(self.engine.events(self.session, actor, after=after, limit=self.limit))
+            return frames.only(page, self.types)
+
+        return await self.streams.together(("poll", topic, tick, actor, self.types, after, self.limit), read)
 
 
 def _body(page: Page) -> bytes:

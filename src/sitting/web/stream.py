@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any, cast
 
 import structlog
 from starlette.requests import Request
@@ -29,7 +29,7 @@ from . import deps, frames, metrics, poll
 from .deps import Who
 from .feed import Feed, Seat
 from .frames import Chunk, Position
-from .streams import Out, Stalled, Streams
+from .streams import Left, Out, Stalled, Streams, while_there, whose
 
 log = structlog.get_logger("sitting.live")
 FIRST_PAGE = 100
@@ -76,21 +76,18 @@ class EventStream(Response):
         self.age = self.pace.age * frames.spread(900, 1100) / 1000
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self.access = self.live.access  # before it is asked: what is taken away meanwhile is asked about again
         self.actor = await self.who(self.request)
-        watch = asyncio.ensure_future(_left(receive, task))
+        with suppress(Left):
+            async with while_there(receive):
+                await self._counted(scope, receive, send)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with self.streams.entered(self.actor.id), self.live.follow(self.session, self.actor.id) as topic:
+            with self.streams.entered(whose(self.actor, self.session)), self.live.follow(self.session, self.actor.id) as topic:
                 await self._guarded(scope, receive, send, topic)
-        except asyncio.CancelledError:
-            if not watch.done() or watch.cancelled():
-                raise
-            task.uncancel()
         except Stalled:
             log.info("stream stalled", session=self.session)
-        finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, topic: Topic) -> None:
         """Run; trouble after the first byte becomes a frame, since the status is out."""
@@ -122,8 +119,8 @@ class EventStream(Response):
         raise NotImplementedError
 
     def note(self, topic: Topic) -> None:
-        """Remember what has been heard of. Always before a read."""
-        self.tick, self.access = topic.tick, self.live.access
+        """Remember what has been heard of in the session. Always before a read."""
+        self.tick = topic.tick
 
     async def idle(self, topic: Topic, seconds: float) -> None:
         """Do nothing until there may be something to do."""
@@ -141,11 +138,15 @@ class EventStream(Response):
             return False
         if now >= out.wrote_at + self.beat:
             await out.write(beat)
-        if self.access != self.live.access or now >= self.proved_at + self.pace.proof:
-            self.access = self.live.access
-            self.proved_at = now
-            self.actor = await deps.asked_again(self.request, self.who)
+        await self.proved()
         return True
+
+    async def proved(self) -> None:
+        """Ask who reads when somebody's access was taken away since, or when it is time."""
+        now = time.monotonic()
+        if self.access != self.live.access or now >= self.proved_at + self.pace.proof:
+            self.access, self.proved_at = self.live.access, now
+            self.actor = await deps.asked_again(self.request, self.who)
 
 
 class JournalStream(EventStream):
@@ -224,6 +225,8 @@ class JournalStream(EventStream):
             elif self.streams.draining:
                 await out.write(frames.bye("drain", within_ms=self.streams.drain_ms))
                 return True
+            else:
+                await self.proved()
             self.note(topic)
             try:
                 chunk = await self._read(topic, self.seat.seq, self.limit)
@@ -280,7 +283,7 @@ class JournalStream(EventStream):
             metrics.EVENTS.inc(count)
             self.seat.seq = chunk.last
         cut = chunk.last < chunk.page.session.seq and count < self.limit
-        self.limit = min(2 * (max(1, count) if cut else self.limit), PAGE)
+        self.limit = min(count + count // 8 + 1 if cut else 2 * self.limit, PAGE)
         return chunk.data
 
     async def _rests(self, page: Page, topic: Topic) -> bytes:
@@ -378,13 +381,6 @@ class TurnStream(EventStream):
             return await deps.settle(self.engine.text(self.session, turn, actor, after=off))
 
         return await self.streams.together((topic, self.tick, actor, turn, off), read)
-
-
-async def _left(receive: Receive, task: asyncio.Task[Any]) -> None:
-    """Cancel the stream when its reader goes; only `receive` ever tells."""
-    while (await receive())["type"] != "http.disconnect":
-        continue
-    task.cancel()
 
 
 def _fault(code: str, message: str) -> bytes:

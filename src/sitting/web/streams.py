@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from starlette.types import Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from .. import errors
 from ..core.actor import Actor
@@ -99,6 +99,39 @@ class Streams:
         del self._reads[key]
         if not task.cancelled():
             task.exception()
+
+
+def whose(actor: Actor, session: str) -> str:
+    """Whom a stream counts for. What the system reads for somebody, such as a big screen, counts for the session."""
+    return session if actor.is_system else actor.id
+
+
+class Left(Exception):
+    """The reader has gone."""
+
+
+@asynccontextmanager
+async def while_there(receive: Receive) -> AsyncIterator[None]:
+    """What is done in here ends when the reader goes; only `receive` ever tells. Raises Left then."""
+    task = cast("asyncio.Task[None]", asyncio.current_task())
+    watch = asyncio.ensure_future(_left(receive, task))
+    try:
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+    except asyncio.CancelledError:
+        if watch.cancelled() or not watch.done():
+            raise
+        task.uncancel()
+        raise Left from None
+
+
+async def _left(receive: Receive, task: asyncio.Task[None]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+    task.cancel()
 
 
 class Stalled(Exception):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sitting import bundle, errors
 from sitting.apps.facilitation import FACILITATION, TEAM, commands, people, team_commands, terms, work
@@ -41,6 +41,20 @@ class Cast:
         return self.model
 
 
+class Hasty:
+    """A job's room in which a wait is noted and over at once."""
+
+    def __init__(self, room: Workroom, waits: list[float]) -> None:
+        self._room, self._waits = room, waits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._room, name)
+
+    def wait(self, seconds: float) -> bool:
+        self._waits.append(seconds)
+        return self._room.cancelled
+
+
 class Table:
     """One team, and what happens to it. `waits` are the pauses a synthesis made between its tries."""
 
@@ -59,10 +73,7 @@ class Table:
         self._worker: Worker | None = None
 
     def _synthesize(self, room: Workroom) -> None:
-        def wait(seconds: float, _stopped: Callable[[], bool]) -> None:
-            self.waits.append(seconds)
-
-        work.synthesize(room, wait=wait)
+        work.synthesize(cast(Workroom, Hasty(room, self.waits)))
 
     # What people do
 

@@ -320,7 +320,8 @@ def test_19_an_invalid_answer_is_asked_for_once_more(house: House, fault: str) -
     assert len(model.prompts) == 2 and len(model.prompts[1]) > 0
     found = meeting.synthesis()
     assert (found["status"], found["has_error"], found["error_message"]) == ("failed", True, FAILED)
-    assert found["themes"] is None and FAILED in meeting.page()
+    page = meeting.page()
+    assert found["themes"] is None and FAILED in page and "What can be said without a model stands below." in page
     house.plays(*answers(outcome(**WRONG[fault]), outcome()))
     meeting.does("synthesize/retry")
     assert ended(meeting, after=f"1.{event['seq']}")["type"] == "synthesis_completed"
@@ -358,6 +359,8 @@ def test_21_without_a_model(tmp_path: Path) -> None:
         refused(meeting.posts("synthesize/retry"), 503, NO_MODEL, "MODEL_NOT_CONFIGURED")
         assert meeting.does("reveal") == meeting.url
         assert meeting.state == "revealed" and meeting.events("revealed")[0]["data"]["synthesis_status"] == "failed"
+        shown = meeting.page("/meeting")
+        assert "There is no synthesis: no model wrote one." in shown and "/help/models" not in shown
 
 
 def test_22_a_late_result_of_a_reopened_session_is_dropped(house: House) -> None:

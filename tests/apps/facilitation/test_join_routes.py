@@ -196,6 +196,44 @@ def test_a_claim_is_one_cookie_that_a_second_try_keeps(house: House) -> None:
     assert 'name="member_id"' in page.text
 
 
+def test_a_claim_whose_answer_was_lost_is_given_again_to_the_same_form_of_the_same_browser(house: House) -> None:
+    meeting = house.team().capturing()
+    phone = meeting.device()
+    assert phone.claims(1).status_code == 303
+    held = phone.cookie
+    phone.client.cookies.delete(f"join-{meeting.id}")
+    other = meeting.device()
+    other.page(f"{meeting.room}/name")
+    for claim_token in (phone.claim_token, other.token(f"{meeting.room}/name")):
+        other.claim_token = claim_token
+        refused(
+            other.claims(1), 409, "This name is already in use on another device. Ask the facilitator to release it."
+        )
+    browser = dict(phone.client.cookies)
+    phone.client.cookies.clear()
+    assert phone.claims(1).status_code == 409, "the form alone proves nothing"
+    phone.client.cookies.update(browser)
+    assert sent(phone.claims(1)) == f"{meeting.room}/member/1/respond"
+    assert (phone.cookie, meeting.types().count("claimed")) == (held, 1)
+    assert phone.submits("Mine").status_code == 303
+    phone.client.cookies.delete(f"join-{meeting.id}")
+    assert phone.claims(2).status_code == 303 and phone.cookie != held, "another name is another claim"
+
+
+def test_a_personal_link_whose_answer_was_lost_can_be_used_again(house: House) -> None:
+    meeting = house.team(settings={"join_by": "link"}).plan()
+    meeting.does("links")
+    place = f"/join/p/{link(meeting.page('/links'), 0)}"
+    meeting.does("start")
+    phone, other = meeting.device(), meeting.device()
+    form = {"csrf_token": phone.token(place)}
+    assert phone.client.post(place, data=form).status_code == 303
+    held = phone.cookie
+    phone.client.cookies.delete(f"join-{meeting.id}")
+    assert phone.client.post(place, data=form).status_code == 303 and phone.cookie == held
+    assert other.client.post(place, data={"csrf_token": other.token(place)}).status_code == 409
+
+
 def test_over_tls_the_cookie_is_bound_to_the_host(tmp_path: Path) -> None:
     with opened(tmp_path, secure_cookies=True) as house:
         meeting = house.team().capturing()

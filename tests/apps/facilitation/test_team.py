@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from sitting import errors
 from sitting.apps.facilitation import (
+    TEAM,
     commands,
     exports,
     people,
@@ -35,10 +38,13 @@ from sitting.apps.facilitation.team_commands import (
 )
 from sitting.core import strict
 from sitting.core.actor import guest
-from sitting.core.kind import Command
+from sitting.core.kind import Ask, Command
+from sitting.core.session import Session
 from sitting.engine import Where
 from sitting.model import Step
+from sitting.store.schema import counters
 from tests.apps.facilitation.table import MONTH, Table, laid
+from tests.support.clock import START
 from tests.support.engines import ADA, ADMIN, BOB, EVE
 
 
@@ -179,6 +185,17 @@ def test_nobody_finds_out_codes_by_choosing_many(table: Table) -> None:
     table.bench(table.engine.open("team", chosen(999), BOB))
     table.clock.advance(terms.HOUR_SECONDS)
     table.bench(table.engine.open("team", chosen(1000), ADA))
+    table.bench(table.engine.tidy())
+    left = table.bench(table.store.read(lambda tx: tx.all(select(counters))))
+    assert [(amount, until) for _, amount, until in left] == [(1, "2026-03-01T11:00:00.000Z")], "this hour's alone"
+
+
+def test_the_count_of_chosen_codes_is_over_with_the_hour() -> None:
+    wish = CreateTeam(company_name="Works", team_name="North", code="CHOSEN")
+    (charge,) = TEAM.decide(
+        Ask(Session("", "team", "s1"), wish, ADA, "member", START + timedelta(minutes=7), b"", {"taken": False})
+    ).charges
+    assert charge.until == START + timedelta(hours=1)
 
 
 def test_facilitators_come_and_go_but_one_stays(table: Table) -> None:

@@ -228,10 +228,10 @@ def test_10_pauses_do_not_count_and_one_figure_is_told(
         assert ann.get("/interviews").json()["items"][0]["time_remaining"] == 3000
     # Time that passes here and not on the wall is a wall clock set back by as much.
     with room.installed(tmp_path / "wall") as installation, monkeypatch.context() as patch:
-        service, passed = SessionService(installation), time.monotonic
+        service, passed = SessionService(installation), time.clock_gettime
         id = service.create_session(SessionConfig(candidate_name="Test User", time_limit=10_800)).id
         service.start_session(id)
-        patch.setattr(time, "monotonic", lambda: passed() + 7200)
+        patch.setattr(time, "clock_gettime", lambda clock: passed(clock) + 7200)
         left = service.get_remaining_time(id)
         assert left is not None and 3590 <= left <= 3600
 

@@ -19,6 +19,7 @@ from tests.support import axe
 
 SIZES = ({"width": 1280, "height": 800}, {"width": 375, "height": 700})
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+PAGE = {"Accept": "text/html"}
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 LONG = "Barbara Liskov, whose name does not fit into one line of a phone"
 ANSWER = (
@@ -141,3 +142,34 @@ def test_34_the_candidates_pages_are_for_everybody(stage: Scene, ann: httpx.Clie
     awaits(ann, short, "SESSION_EXPIRED")
     with browsing(browser, stage, {}, dict(late.client.cookies)) as page:
         for_everybody(page, url + late.place)
+
+
+def test_on_a_phone_the_newest_message_stands_above_what_one_types_in(
+    stage: Scene, ann: httpx.Client, browser: Browser
+) -> None:
+    _, candidate = talked(stage, ann, "Cem")
+    with browsing(browser, stage, {}, dict(candidate.client.cookies)) as page:
+        page.set_viewport_size({"width": 375, "height": 700})
+        page.goto(stage.served.url + candidate.place)
+        page.get_by_label("Your message").fill("Go on.")
+        page.wait_for_function("() => { const t = document.querySelector('#talk'); return t.scrollTop > 0 }")
+        newest, composer = page.locator("#talk .message").last.bounding_box(), page.locator(".composer").bounding_box()
+        assert newest is not None and composer is not None
+        assert 0 <= newest["y"] <= newest["y"] + newest["height"] <= composer["y"]
+
+
+def test_the_interviewer_reads_which_model_answers_for_a_name(stage: Scene, ann: httpx.Client) -> None:
+    planned, _ = talked(stage, ann, "Dora")
+    form = ann.get("/interviews/new", headers=PAGE).text
+    assert '<option value="gpt-4" selected>gpt-4 (here: scripted)</option>' in form
+    assert "gpt-4 (here: scripted)" in ann.get(place(planned), headers=PAGE).text
+
+
+def test_the_page_of_an_interview_that_is_over_promises_nothing_more(stage: Scene, ann: httpx.Client) -> None:
+    planned, _ = talked(stage, ann, "Emil")
+    assert "more possible" in ann.get(place(planned), headers=PAGE).text
+    does(ann, planned, "end")
+    over = ann.get(place(planned), headers=PAGE).text
+    assert "more possible" not in over and "starts the clock" not in over
+    journal = f"/sessions/{planned['id']}"
+    assert f'href="{journal}#journal"' in over and 'id="journal"' in ann.get(journal, headers=PAGE).text

@@ -167,6 +167,9 @@ def test_a_house_without_a_model_says_so_before_anybody_writes(stage: Scene, ann
     for status in (started, candidate.status()):
         assert (status["can_send"], status["reason"]) == (False, "No language model is configured.")
     assert "Please tell the interviewer. No language model is configured." in said(candidate.page())
+    form = {"content": "Hello?", "csrf_token": candidate.headers["X-CSRF-Token"]}
+    answer = candidate.client.post(f"{candidate.place}/messages", data=form, headers=PAGE)
+    assert answer.status_code == 503 and said(answer.text).count("No language model is configured.") == 1
     assert "Nobody would answer the candidate" in ann.get(place(planned), headers=PAGE).text
     does(ann, planned, "pause")
     assert candidate.status()["reason"] == "Session is paused. Cannot send messages."

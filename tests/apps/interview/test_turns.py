@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from sitting.apps.interview.commands import (
     End,
     ExtendTokens,
     Join,
+    MarkIntegrity,
     Pause,
     RecordReply,
     Resume,
@@ -25,7 +27,7 @@ from sitting.apps.interview.commands import (
 )
 from sitting.apps.interview.kind import KIND
 from sitting.core import strict
-from tests.apps.interview.stage import ANN, GUEST, Stage, refolded
+from tests.apps.interview.stage import ANN, GUEST, START, Stage, refolded
 
 
 @pytest.mark.parametrize(
@@ -281,6 +283,14 @@ def test_a_space_has_a_rate_of_its_own() -> None:
     with pytest.raises(errors.RateLimited, match="Try again in"):
         stage.guest(SendMessage(content="x"))
     stage.later(3600).say("x")
+
+
+def test_a_counter_of_an_hour_or_a_minute_says_when_that_is_over() -> None:
+    stage = Stage().started(config={"integrity_marks": True}).later(90)
+    stage.say("x")
+    stage.guest(MarkIntegrity(kind="paste", chars=3))
+    hour, minute = START + timedelta(hours=1), START + timedelta(minutes=2)
+    assert list(stage.charged_until.values()) == [hour, minute]
 
 
 def test_token_thresholds_warn_once_each_and_again_after_an_extension() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,10 +32,18 @@ class Room:
     pieces: list[str] = field(default_factory=list)
     reports: list[Command] = field(default_factory=list)
 
+    waits: list[float] = field(default_factory=list)
+    on_wait: Callable[[], None] = lambda: None
     session: Session = field(init=False)
 
     def __post_init__(self) -> None:
         self.session = self.stage.session
+
+    def wait(self, seconds: float) -> bool:
+        """Take note, without waiting."""
+        self.waits.append(seconds)
+        self.on_wait()
+        return self.cancelled
 
     def report(self, command: Command, *, last: bool = False) -> Session:
         assert last
@@ -62,16 +69,6 @@ class Room:
 
     def read(self, kind: str, id: str) -> Session | None:
         return None
-
-
-class Waits:
-    """How long was waited, without waiting."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def __call__(self, seconds: float, stopped: Callable[[], bool]) -> None:
-        self.seconds.append(seconds)
 
 
 def asked(*steps: Step, **fields: Any) -> tuple[Room, Scripted]:
@@ -118,28 +115,24 @@ def test_what_is_asked_is_what_was_counted() -> None:
 
 
 def test_it_is_tried_again_before_the_first_token_only() -> None:
-    wait = Waits()
     room, model = asked(*[Step(pieces=("x",), fail_after=0)] * 3, Step(pieces=("So.",)))
-    work.reply(room, wait=wait)
-    assert (wait.seconds, written(room).text, len(model.prompts)) == ([1.0, 2.0, 4.0], "So.", 4)
-    wait = Waits()
+    work.reply(room)
+    assert (room.waits, written(room).text, len(model.prompts)) == ([1.0, 2.0, 4.0], "So.", 4)
     room, model = asked(*[Step(pieces=("x",), fail_after=0)] * 9)
-    work.reply(room, wait=wait)
-    assert (wait.seconds, written(room).reason, len(model.prompts)) == ([1.0, 2.0, 4.0], "provider", 4)
-    wait = Waits()
+    work.reply(room)
+    assert (room.waits, written(room).reason, len(model.prompts)) == ([1.0, 2.0, 4.0], "provider", 4)
     room, model = asked(Step(pieces=("So ", "far."), fail_after=1))
-    work.reply(room, wait=wait)
+    work.reply(room)
     report = written(room)
-    assert (wait.seconds, report.reason, report.text, len(model.prompts)) == ([], "provider", "So ", 1)
+    assert (room.waits, report.reason, report.text, len(model.prompts)) == ([], "provider", "So ", 1)
     assert room.stage.events[-1].part("candidate")["content"] == "So "
 
 
 def test_time_is_limited_over_all_tries() -> None:
     spent = iter([0.0, *[119.5] * 9])
-    wait = Waits()
     room, _ = asked(Step(pieces=("x",), fail_after=0))
-    work.reply(room, wait=wait, monotonic=lambda: next(spent))
-    assert (wait.seconds, written(room).reason) == ([], "provider")
+    work.reply(room, monotonic=lambda: next(spent))
+    assert (room.waits, written(room).reason) == ([], "provider")
     slow = iter([0.0, *[119.99] * 9])
     room, _ = asked(Step(pieces=("x",), stall_after=0))
     work.reply(room, monotonic=lambda: next(slow))
@@ -152,28 +145,19 @@ def test_a_cancelled_job_says_nothing() -> None:
     work.reply(room)
     assert (room.reports, model.prompts) == ([], [])
 
-    def cancel(_seconds: float, _stopped: Callable[[], bool]) -> None:
+    def cancel() -> None:
         room.cancelled = True
 
     room, _ = asked(Step(pieces=("x",), fail_after=0))
-    work.reply(room, wait=cancel)
-    assert room.reports == []
-
-
-def test_a_wait_ends_when_it_is_no_longer_wanted() -> None:
-    stopped = threading.Event()
-    waiting = threading.Thread(target=work.wait_or_stop, args=(60.0, stopped.is_set))
-    waiting.start()
-    stopped.set()
-    waiting.join(5)
-    assert not waiting.is_alive()
-    work.wait_or_stop(0.001, lambda: False)
+    room.on_wait = cancel
+    work.reply(room)
+    assert (room.reports, room.waits) == ([], [1.0])
 
 
 def test_a_model_that_is_gone_fails_the_reply() -> None:
     room, _ = asked()
     room.stage.models.model = None
-    work.reply(room, wait=Waits())
+    work.reply(room)
     assert written(room).reason == "provider"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -614,6 +614,25 @@ def test_creations_have_a_rate() -> None:
     with pytest.raises(errors.RateLimited):
         stage.created()
     stage.later(minutes=1).created()
+
+
+@pytest.mark.parametrize(
+    ("month", "over"),
+    [
+        (1, datetime(2026, 2, 1, tzinfo=UTC)),
+        (2, datetime(2026, 3, 1, tzinfo=UTC)),
+        (12, datetime(2027, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_counter_of_a_minute_or_a_month_says_when_that_is_over(month: int, over: datetime) -> None:
+    stage = Stage()
+    stage.now = datetime(2026, month, 31 if month != 2 else 28, 12, 30, 15, 250, tzinfo=UTC)
+    minute = stage.now.replace(minute=31, second=0, microsecond=0)
+    stage.created().say("hello")
+    assert {account.split(":")[0]: until for account, until in stage.charged_until.items()} == {
+        "solve.created": minute, "solve.sessions": over, "solve.messages": minute,
+    }  # fmt: skip
+    assert Stage(solve_quota_period="lifetime").created().charged_until["solve.sessions:space:lifetime"] is None
 
 
 def test_open_actions_are_carried_over() -> None:

@@ -36,10 +36,18 @@ class Room:
     cancelled: bool = False
     pieces: list[str] = field(default_factory=list)
     reports: list[ReportTurn] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    on_wait: Callable[[], None] = lambda: None
     session: Session = field(init=False)
 
     def __post_init__(self) -> None:
         self.session = self.stage.session
+
+    def wait(self, seconds: float) -> bool:
+        """Take note, without waiting."""
+        self.waits.append(seconds)
+        self.on_wait()
+        return self.cancelled
 
     def report(self, command: Command, *, last: bool = False) -> Session:
         assert last and isinstance(command, ReportTurn)
@@ -66,16 +74,6 @@ class Room:
 
     def tell(self, session: str, command: Command) -> Session:
         raise errors.NotFound
-
-
-class Waits:
-    """How long was waited, without waiting."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def __call__(self, seconds: float, stopped: Callable[[], bool]) -> None:
-        self.seconds.append(seconds)
 
 
 def asked(*steps: Step, talked: int = 0, content: str = "", **settings: Any) -> tuple[Room, Scripted]:
@@ -133,28 +131,28 @@ def test_a_wrong_trailer_is_dropped() -> None:
 
 
 def test_it_is_tried_again_only_before_the_first_token() -> None:
-    waits, failing = Waits(), Step(["x"], fail_after=0)
+    failing = Step(["x"], fail_after=0)
     room, model = asked(failing, failing, failing, Step(["late"]))
-    work.reply(room, wait=waits)
-    assert waits.seconds == list(work.RETRY_SECONDS) and len(model.prompts) == 3
+    work.reply(room)
+    assert room.waits == list(work.RETRY_SECONDS) and len(model.prompts) == 3
     failed = room.stage.told("turn_failed")
     assert (failed["code"], failed["text"], failed["output_tokens"]) == ("MODEL_FAILED", "", 0)
     assert room.stage.view()["tokens"]["spent"] == 0 and room.stage.view()["current_step"] == "receive"
     room, model = asked(failing, Step(["Now."]))
-    work.reply(room, wait=Waits())
+    work.reply(room)
     assert room.written() == "Now." and room.stage.types()[-2:] == ["turn_completed", "step_advanced"]
 
 
 def test_after_the_first_token_it_is_tried_once() -> None:
     room, model = asked(Step(["I ", "see ", "you ", "all"], fail_after=3))
-    work.reply(room, wait=Waits())
+    work.reply(room)
     assert len(model.prompts) == 1 and room.stage.told("turn_failed")["text"] == "I see you "
     assert room.stage.view()["tokens"]["spent"] == room.input["prompt_tokens"] + model.count("I see you ")
 
 
 def test_trouble_after_the_mark_is_no_trouble() -> None:
     room, model = asked(Step(["I see.", "\n---DATA---", '{"first'], fail_after=2))
-    work.reply(room, wait=Waits())
+    work.reply(room)
     assert room.stage.types()[-2:] == ["turn_completed", "step_advanced"] and room.written() == "I see."
     assert len(model.prompts) == 1
 
@@ -162,7 +160,7 @@ def test_trouble_after_the_mark_is_no_trouble() -> None:
 def test_nothing_said_is_no_reply() -> None:
     empty = Step(["\n"])
     room, model = asked(empty, trailer("", {"suggestions": ["a"]}), empty)
-    work.reply(room, wait=Waits())
+    work.reply(room)
     assert room.stage.told("turn_failed")["code"] == "MODEL_OUTPUT_INVALID" and len(model.prompts) == 3
     assert room.pieces == []
 
@@ -175,7 +173,7 @@ def test_a_silent_model_times_out_and_is_asked_again() -> None:
         return now[0]
 
     room, model = asked(*[Step(["x"], stall_after=0)] * 3)
-    work.reply(room, wait=Waits(), monotonic=monotonic)
+    work.reply(room, monotonic=monotonic)
     assert room.stage.told("turn_failed")["code"] == "MODEL_TIMEOUT" and 1 <= len(model.prompts) <= 3
 
 
@@ -196,11 +194,11 @@ def test_who_cancels_has_settled_it() -> None:
 def test_a_cancelled_wait_ends_without_a_word() -> None:
     room, model = asked(Step(["x"], fail_after=0))
 
-    def wait(seconds: float, stopped: Callable[[], bool]) -> None:
+    def cancel() -> None:
         room.cancelled = True
-        work.wait_or_stop(seconds, stopped)
 
-    work.reply(room, wait=wait)
+    room.on_wait = cancel
+    work.reply(room)
     assert room.reports == [] and len(model.prompts) == 1
 
 
@@ -269,8 +267,3 @@ def test_at_options_without_cards_the_reply_brings_them() -> None:
     room = Room(stage, stage.jobs["turn"].id, stage.jobs["turn"].input, stage.models)
     work.reply(room)
     assert stage.types()[-2:] == [EventType.TURN_COMPLETED, EventType.OPTIONS_OFFERED]
-
-
-def test_waiting_ends_when_it_is_no_longer_wanted() -> None:
-    work.wait_or_stop(60, lambda: True)
-    work.wait_or_stop(0.01, lambda: False)

@@ -9,7 +9,7 @@ from .team import TEAM
 APP = App(
     name="facilitation",
     title="Facilitation",
-    description="A team captures in private, and sees the whole at once.",
+    description="A team meeting: everybody writes alone, then all see everything at once.",
     kinds=(TEAM, FACILITATION),
     routes="sitting.apps.facilitation.routes",
     templates="templates",

@@ -212,7 +212,7 @@ async def device_of(request: Request, id: str) -> Device | None:
 async def devices(request: Request, team: str = "") -> list[Device]:
     """Every name this browser holds (of one team), newest month first."""
     prefix = deps.cookie_name(request, cookie(""))
-    ids = [name.removeprefix(prefix) for name in deps.cookies(request) if name.startswith(prefix)]
+    ids = [name.removeprefix(prefix) for name in request.cookies if name.startswith(prefix)]
     found = [device for id in ids[:MAX_DEVICES_CLAIMS] if (device := await device_of(request, id)) is not None]
     return sorted(
         (device for device in found if team in ("", device.team.id)),

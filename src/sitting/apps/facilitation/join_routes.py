@@ -2,13 +2,16 @@
 
 Looking changes nothing; only a form does. A code is short enough to be guessed, so guesses are counted (guesses.py).
 Claiming a name gives this device a cookie of its own; only its hash is stored. The form that claims carries a token
-signed for this session and good for an hour, because there is no cookie yet that it could be tied to.
+signed for this session and good for an hour, because there is no cookie yet that it could be tied to. The same form
+sent again by the same browser gets the same cookie: the answer that carried it may have been lost on the way.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import json
 import re
 import secrets
 from dataclasses import dataclass
@@ -36,6 +39,7 @@ CODE = re.compile(r"[A-Z0-9]{4,20}", re.ASCII)
 WRONG_CODE = "Team code not found. Please check and try again."
 NONE_ACTIVE = "No active sessions for this team. Please wait for your facilitator."
 MAX_TOKEN = 100
+_FORM_TOKEN = re.compile(r"([0-9]{1,12})\.([\w-]{22})\.([0-9a-f]{64})", re.ASCII)
 MAX_OPEN = 100  # months of one team that are captured at once
 
 
@@ -170,7 +174,7 @@ async def _claim(request: Request, session: Session, member: int, visitor: Actor
         if held.me["id"] != member:
             raise refusals.holding(held.me["name"])
         return answer.redirect(held.place("respond"))
-    token = secrets.token_urlsafe(32)
+    token = await _device_token(request, id, member)
     who = guest(token, credentials=visitor.credentials)
     done = edge.engine(request).do(id, commands.Claim(member_id=member), who, kind=edge.SESSION)
     await edge.found(done)
@@ -179,6 +183,19 @@ async def _claim(request: Request, session: Session, member: int, visitor: Actor
     response = answer.redirect(f"/join/{code}/session/{id}/member/{member}/respond")
     deps.set_cookie(response, request, device_routes.cookie(id), token, max_age=COOKIE_SECONDS)
     return response
+
+
+async def _device_token(request: Request, id: str, member: int) -> str:
+    """What the cookie of a claim holds: the same for the same form of the same browser, as its own cookie proves it.
+
+    So nobody has it who only knows the address, or has seen the page; without that cookie each claim gets a fresh one.
+    """
+    browser = deps.cookie(request, deps.FORM)
+    if browser is None:
+        return secrets.token_urlsafe(32)
+    known = [id, member, await _sent_token(request), browser]
+    digest = hmac.digest(_key(request, "join device"), json.dumps(known).encode(), "sha256")
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 @dataclass(frozen=True)
@@ -209,27 +226,33 @@ async def _invitation(request: Request, token: str) -> Invitation:
 
 
 def _form_token(request: Request, id: str) -> str:
-    """The token of a form that claims a name in this session: until when, and a signature."""
+    """The token of a form that claims a name in this session: until when, a number used once, and a signature."""
     until = int((deps.installation(request).clock.now() + FORM_TIME).timestamp())
-    return f"{until}.{_signature(request, id, until)}"
+    number = secrets.token_urlsafe(16)
+    return f"{until}.{number}.{_signature(request, id, until, number)}"
+
+
+async def _sent_token(request: Request) -> str:
+    return (await deps.form(request)).get(edge.CSRF) or request.headers.get("x-csrf-token") or ""
 
 
 async def _check_form(request: Request, id: str) -> None:
     """Refuse a claim our own page has not asked for within the hour. Raises CsrfFailed."""
     deps.same_site(request)
-    sent = (await deps.form(request)).get(edge.CSRF) or request.headers.get("x-csrf-token") or ""
-    until, _, signature = sent.partition(".")
+    found = _FORM_TOKEN.fullmatch(await _sent_token(request))
+    if found is None or not hmac.compare_digest(found[3], _signature(request, id, int(found[1]), found[2])):
+        raise errors.CsrfFailed()
     now = deps.installation(request).clock.now()
-    known = re.fullmatch(r"[0-9]{1,12}", until, re.ASCII) is not None
-    if not known or not hmac.compare_digest(signature.encode(), _signature(request, id, int(until)).encode()):
-        raise errors.CsrfFailed()
-    if datetime.fromtimestamp(int(until), now.tzinfo) < now:
+    if datetime.fromtimestamp(int(found[1]), now.tzinfo) < now:
         raise errors.CsrfFailed()
 
 
-def _signature(request: Request, id: str, until: int) -> str:
-    key = deps.installation(request).secret.derive("join form")
-    return hmac.new(key, f"{id}|{until}".encode(), hashlib.sha256).hexdigest()
+def _signature(request: Request, id: str, until: int, number: str) -> str:
+    return hmac.new(_key(request, "join form"), f"{id}|{until}|{number}".encode(), hashlib.sha256).hexdigest()
+
+
+def _key(request: Request, label: str) -> bytes:
+    return deps.installation(request).secret.derive(label)
 
 
 # Teams and their sessions

@@ -7,8 +7,7 @@ has failed. A job taken over from a dead worker begins again: nothing of a synth
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,8 +22,6 @@ from .terms import FACILITATION, MAX_WRITTEN
 
 RETRY_SECONDS = (1.0, 4.0)
 CALL_SECONDS = 120.0
-_GLANCE_SECONDS = 0.05
-Wait = Callable[[float, Callable[[], bool]], None]
 Reason = Literal["invalid_output", "timeout", "provider", "no_model"]
 A = TypeVar("A", Result, "GroupResult")
 
@@ -49,17 +46,10 @@ class _Stopped(Exception):
     """Somebody cancelled it; there is nothing to say."""
 
 
-def wait_or_stop(seconds: float, stopped: Callable[[], bool]) -> None:
-    """Wait that long, or until it is no longer wanted."""
-    end = time.monotonic() + seconds
-    while (rest := end - time.monotonic()) > 0 and not stopped():
-        time.sleep(min(rest, _GLANCE_SECONDS))
-
-
-def synthesize(room: Workroom, *, wait: Wait = wait_or_stop) -> None:
+def synthesize(room: Workroom) -> None:
     """Have the model read the responses, and report what came of it."""
     try:
-        work = _Synthesis(room, wait)
+        work = _Synthesis(room)
         report: dict[str, Any] = {"result": work.result(), "model": work.model_name}
     except _Failed as failed:
         report = {"reason": failed.reason}
@@ -74,8 +64,8 @@ def synthesize(room: Workroom, *, wait: Wait = wait_or_stop) -> None:
 class _Synthesis:
     """One synthesis on its way: its calls, what they cost, and how far it has been told."""
 
-    def __init__(self, room: Workroom, wait: Wait) -> None:
-        self._room, self._wait = room, wait
+    def __init__(self, room: Workroom) -> None:
+        self._room = room
         self._model = room.models.get()
         self._window = Window(self._model.count, self._model.window)
         self._told: tuple[str, int] = ("", 0)
@@ -121,7 +111,7 @@ class _Synthesis:
             except errors.ModelFault:
                 if not waits:
                     raise _Failed("provider") from None
-                self._wait(waits.pop(0), lambda: self._room.cancelled)
+                self._room.wait(waits.pop(0))
 
     def _call(self, given: Sequence[Entry], *, whole: bool, group: int, fault: str) -> str:
         messages = prompts.ask(self._room.session, given, whole=whole, fault=fault)

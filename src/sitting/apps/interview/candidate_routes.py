@@ -29,6 +29,7 @@ router = APIRouter(tags=["interview, candidate"])
 COOKIE_SECONDS = 60 * 86_400  # longer than any link; what the cookie opens is the grant's to say
 MESSAGES_SHOWN = 1000
 CODE_LENGTH = 26
+MAX_SEATS = 20  # of one browser that are looked into, when a link itself is no longer valid
 
 
 @dataclass(frozen=True)
@@ -325,11 +326,11 @@ async def _find(request: Request, code: str) -> Seat | Device | None:
         session = known[0]
         return await _by_cookie(request, session) or Seat(session, credential)
     prefix = deps.cookie_name(request, f"{KIND}-")
-    for name in request.cookies:
-        if name.startswith(prefix):
-            device = await _by_cookie(request, name.removeprefix(prefix))
-            if device is not None and await _is_its_code(request, device, code):
-                return device
+    held = [name.removeprefix(prefix) for name in deps.cookies(request) if name.startswith(prefix)]
+    for session in held[-MAX_SEATS:]:  # a browser sends the newest last
+        device = await _by_cookie(request, session)
+        if device is not None and await _is_its_code(request, device, code):
+            return device
     return None
 
 

@@ -198,6 +198,14 @@ def unanswered(request: Request, session: Session) -> str | None:
     return None
 
 
+def answering(request: Request, name: str) -> str | None:
+    """The model that answers here for a name; None where none would."""
+    try:
+        return deps.installation(request).models.get(name).name
+    except errors.ModelNotConfigured:
+        return None
+
+
 def join_url(request: Request, session: Session) -> str | None:
     """The address the candidate is sent; None once revoked."""
     link = views.link_of(session)

@@ -56,6 +56,7 @@ NO_NUMBER = {
 MESSAGES_SHOWN = 1000
 PROBLEMS = candidate_routes.PROBLEMS
 SECRETS = (r"(/i/)[^/]+",)
+NOBODY = "user:nobody"  # no account has this id: theirs are random
 
 
 @router.post("/interviews")
@@ -331,11 +332,14 @@ async def _choices(request: Request, who: Actor, present: str | None) -> list[tu
 
 
 async def _account(request: Request, named: str) -> str:
-    """The account of this id or e-mail address. Raises Invalid; the command asks whether it belongs to the space."""
+    """The account of this id or e-mail address; the command asks whether it belongs to the space.
+
+    Nobody's for one that is unknown: it goes the way of an account elsewhere, so no answer tells the two apart.
+    """
     try:
         return await deps.settle(deps.installation(request).access.find_account(named))
     except errors.NotFound:
-        raise errors.Invalid.field("actor_id", INTERVIEWER_NOT_FOUND) from None
+        return NOBODY
 
 
 def _removal(actor: str) -> commands.RemoveInterviewer:

@@ -183,6 +183,7 @@ def _may_ask(ask: Ask) -> Charge:
         1,
         settings.interview_messages_space_hour,
         refusals.too_many(_seconds((hour + 1) * _HOUR_MS - now)),
+        until=clock.at((hour + 1) * _HOUR_MS),
     )
 
 

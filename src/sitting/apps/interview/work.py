@@ -24,8 +24,6 @@ from .terms import CANDIDATES, DEFAULTS, SAID
 RETRY_SECONDS = (1.0, 2.0, 4.0)
 REPLY_SECONDS = 120.0
 _EVIDENCE_TOKENS = 1000
-_GLANCE_SECONDS = 0.05
-Wait = Callable[[float, Callable[[], bool]], None]
 
 
 class _Answer(BaseModel):
@@ -34,13 +32,6 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     items: list[Passage] = Field(max_length=5)
-
-
-def wait_or_stop(seconds: float, stopped: Callable[[], bool]) -> None:
-    """Wait that long, or until it is no longer wanted."""
-    end = time.monotonic() + seconds
-    while (rest := end - time.monotonic()) > 0 and not stopped():
-        time.sleep(min(rest, _GLANCE_SECONDS))
 
 
 class _Writing:
@@ -71,7 +62,7 @@ class _Writing:
         return RecordReply(turn=self._room.job, text=self._text.getvalue(), **timing, **more)
 
 
-def reply(room: Workroom, *, wait: Wait = wait_or_stop, monotonic: Callable[[], float] = time.monotonic) -> None:
+def reply(room: Workroom, *, monotonic: Callable[[], float] = time.monotonic) -> None:
     """Have the model answer the message, and report how it went."""
     writing = _Writing(room, monotonic)
     waits = list(RETRY_SECONDS)
@@ -82,7 +73,7 @@ def reply(room: Workroom, *, wait: Wait = wait_or_stop, monotonic: Callable[[], 
             outcome = writing.result(reason="timeout")
         except (errors.ModelFault, errors.ModelNotConfigured):
             if writing.first_token_ms is None and waits and waits[0] < writing.left_seconds:
-                wait(waits.pop(0), lambda: room.cancelled)
+                room.wait(waits.pop(0))
                 continue
             outcome = writing.result(reason="provider")
         if outcome is not None:

@@ -54,12 +54,14 @@ def export(
     id: Id,
     format: Annotated[str, typer.Option(help="markdown, json or html.")] = "markdown",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; default solve-ID.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Put it in the place of a file that is there.")] = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
     """Write a session to a file, for its owner."""
     from ... import errors
     from ...cli import opened
+    from ...outfile import write
     from .commands import Export
     from .export_service import SUFFIXES, written
 
@@ -71,10 +73,7 @@ def export(
         journal = installation.engine.journal(id, owner).result()
         raw = written(journal, format, kind=installation.kinds[KIND], key=installation.signing_key)
     target = output or Path(f"solve-{id}.{SUFFIXES[format]}")
-    try:
-        target.write_bytes(raw)
-    except OSError as error:
-        raise errors.Invalid(f"{target} cannot be written: {error.strerror}.") from None
+    write(target, raw, over=force)
     print(f"{target}: {len(raw)} bytes")
 
 

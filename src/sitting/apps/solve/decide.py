@@ -29,7 +29,7 @@ from .commands import (
     Update,
 )
 from .draft import Draft
-from .facts import created_account, quota_account
+from .facts import created_account, minute_over, quota_account, quota_over
 from .fold import title
 from .terms import (
     BY_CHOICE,
@@ -82,8 +82,8 @@ def create(ask: Ask, command: Create) -> Decision:
     most = _NO_LIMIT if limit is None else limit
     period = settings.solve_quota_period
     charges = (
-        Charge(created_account(ask.actor.id, ask.now), 1, rate, refusal),
-        Charge(quota_account(ask.actor.space, period, ask.now), 1, most, exceeded),
+        Charge(created_account(ask.actor.id, ask.now), 1, rate, refusal, until=minute_over(ask.now)),
+        Charge(quota_account(ask.actor.space, period, ask.now), 1, most, exceeded, until=quota_over(period, ask.now)),
     )
     data = {
         "locale": command.locale or "en",

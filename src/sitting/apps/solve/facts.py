@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ... import errors
@@ -25,6 +25,11 @@ def minute(now: datetime) -> int:
     return int(now.timestamp()) // 60
 
 
+def minute_over(now: datetime) -> datetime:
+    """When that minute is over."""
+    return datetime.fromtimestamp((minute(now) + 1) * 60, UTC)
+
+
 def created_account(actor: str, now: datetime) -> str:
     """The counter of the sessions somebody opens."""
     return f"solve.created:{actor}:{minute(now)}"
@@ -38,6 +43,13 @@ def messages_account(actor: str, now: datetime) -> str:
 def quota_account(space: str, period: str, now: datetime) -> str:
     """The counter of the sessions a space has opened in the period."""
     return f"solve.sessions:{space}:{now:%Y-%m}" if period == "month" else f"solve.sessions:{space}:lifetime"
+
+
+def quota_over(period: str, now: datetime) -> datetime | None:
+    """When the period is over; a lifetime never is."""
+    if period != "month":
+        return None
+    return (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=31)).replace(day=1)
 
 
 def creating(reader: Reader, _command: Command) -> Mapping[str, Any]:

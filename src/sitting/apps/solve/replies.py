@@ -16,7 +16,7 @@ from ...core.session import Session
 from . import gates, refusals
 from .commands import CancelTurn, DismissCrisis, ReportTurn, RetryTurn, SendMessage, Trailer
 from .draft import Draft
-from .facts import messages_account
+from .facts import messages_account, minute_over
 from .gates import Assessment
 from .languages import phrases
 from .prompts import VERSION, Prompt, Wish
@@ -129,7 +129,8 @@ def _rated(ask: Ask) -> tuple[Charge, ...]:
     refusal = refusals.too_many(60 - ask.now.second)
     if ask.known["sent"] >= limit:
         raise refusal
-    return (Charge(messages_account(ask.actor.id, ask.now), 1, limit, refusal),)
+    account = messages_account(ask.actor.id, ask.now)
+    return (Charge(account, 1, limit, refusal, until=minute_over(ask.now)),)
 
 
 def _planned(ask: Ask) -> tuple[Prompt, Wish, int]:

@@ -35,8 +35,6 @@ FIRST_TOKEN_SECONDS = 30.0
 TURN_SECONDS = 120.0
 _LEAST_PROSE_TOKENS = 64
 _TEMPERATURE, _SMALL_TEMPERATURE, _CARDS_TEMPERATURE = 0.7, 0.3, 0.2
-_GLANCE_SECONDS = 0.05
-Wait = Callable[[float, Callable[[], bool]], None]
 
 
 class _Offered(BaseModel):
@@ -49,13 +47,6 @@ class _Offered(BaseModel):
 
 class _Cancelled(Exception):
     """Somebody stopped the reply and has settled it."""
-
-
-def wait_or_stop(seconds: float, stopped: Callable[[], bool]) -> None:
-    """Wait that long, or until it is no longer wanted."""
-    end = time.monotonic() + seconds
-    while (rest := end - time.monotonic()) > 0 and not stopped():
-        time.sleep(min(rest, _GLANCE_SECONDS))
 
 
 class _Reply:
@@ -154,7 +145,7 @@ class _Reply:
         self.room.report(ended, last=True)
 
 
-def reply(room: Workroom, *, wait: Wait = wait_or_stop, monotonic: Callable[[], float] = time.monotonic) -> None:
+def reply(room: Workroom, *, monotonic: Callable[[], float] = time.monotonic) -> None:
     """Have the model answer the message, and report how it went."""
     try:
         model = room.models.get()
@@ -165,7 +156,7 @@ def reply(room: Workroom, *, wait: Wait = wait_or_stop, monotonic: Callable[[], 
         return
     work = _Reply(room, model, monotonic)
     try:
-        code = _prose(work, wait)
+        code = _prose(work)
         data = None if code else trailer.read(work.splitter.data)
         if code is None and room.input["cards"] and (data is None or data.cards is None):
             cards, code = _cards(work)
@@ -175,7 +166,7 @@ def reply(room: Workroom, *, wait: Wait = wait_or_stop, monotonic: Callable[[], 
     work.report(code=code, data=data)
 
 
-def _prose(work: _Reply, wait: Wait) -> str | None:
+def _prose(work: _Reply) -> str | None:
     """The reply for people; the code it failed with, or None. Tried again only while nobody has seen a word."""
     given, room = work.room.input, work.room
     asked = _prompt(work, prompts.prompt)
@@ -184,10 +175,8 @@ def _prose(work: _Reply, wait: Wait) -> str | None:
         most = min(most, max(_LEAST_PROSE_TOKENS, work.left_tokens - 2 * asked.tokens - LEAST_CARDS_TOKENS))
     code = MODEL_FAILED
     for attempt in range(TRIES):
-        if attempt:
-            wait(RETRY_SECONDS[attempt - 1], lambda: room.cancelled)
-            if room.cancelled:
-                raise _Cancelled
+        if attempt and room.wait(RETRY_SECONDS[attempt - 1]):
+            raise _Cancelled
         work.splitter = trailer.Splitter()
         try:
             work.ask(
