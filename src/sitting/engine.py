@@ -212,7 +212,7 @@ class Engine:
         def erase_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> None:
             role = self._holding.role(tx, kind, held, actor, now)
             _check_position(held.session, expect)
-            move = kind.lifecycle.move(held.session.state, ERASE)
+            move = kind.lifecycle.move(held.session.state, ERASE, role)
             if role not in move.roles:
                 raise errors.NotAllowed()
             gone = [*(sessions.about(tx, session, following) if following else ()), session]

@@ -53,7 +53,7 @@ class Allowed(NamedTuple):
 
 def allowed(kind: Kind, held: Held, role: str, command: Command, now: datetime) -> Allowed:
     """Raises WrongState, NotAllowed."""
-    move = kind.lifecycle.move(held.session.state, command.verb)
+    move = kind.lifecycle.move(held.session.state, command.verb, role)
     if role not in move.roles:
         raise errors.NotAllowed()
     return Allowed(kind, held, role, move, now)

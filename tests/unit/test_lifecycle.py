@@ -61,6 +61,9 @@ def test_a_refusal_offers_nothing_that_only_the_system_may() -> None:
     with pytest.raises(errors.WrongState) as refused:
         toy.LIFECYCLE.move("paused", "note")
     assert refused.value.facts["allowed"] == ["stop", "resume", "end", "invite", "share", "forget", "erase"]
+    with pytest.raises(errors.WrongState) as refused:
+        toy.LIFECYCLE.move("paused", "note", "reader")
+    assert refused.value.facts["allowed"] == []
 
 
 def test_the_opening_and_the_refusal_are_the_kinds_own() -> None:

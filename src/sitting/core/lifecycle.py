@@ -72,8 +72,8 @@ class Lifecycle:
         """Every verb, in the table's order."""
         return tuple(self._verbs)
 
-    def move(self, state: str, verb: str) -> Move:
-        """The move `verb` from `state` (`""` before creation).
+    def move(self, state: str, verb: str, role: str | None = None) -> Move:
+        """The move `verb` from `state` (`""` before creation). A refusal tells what this role may do instead.
 
         Raises:
             NotFound: no state has this verb.
@@ -85,7 +85,7 @@ class Lifecycle:
         if verb not in self._verbs:
             raise errors.NotFound(f"There is no command '{verb}' here.")
         refusal = self._refuse(state, self._verbs[verb])
-        possible = [move.verb for move in self.open(state) if move.roles != (SYSTEM,)]
+        possible = [move.verb for move in self.open(state, role) if move.roles != (SYSTEM,)]
         refusal.facts.setdefault("allowed", possible)
         raise refusal
 

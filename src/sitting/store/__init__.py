@@ -177,7 +177,10 @@ class Store:
                 return driver
             except Exception:
                 self._discard()
-        connection = self._own.connection = self.engine.connect()
+        try:
+            connection = self._own.connection = self.engine.connect()
+        except Exception as error:
+            raise errors.StoreUnavailable("The database cannot be reached. Nothing was stored.") from error
         self._connections.append(connection)
         driver = _driver(connection)
         driver.execute(begin)
