@@ -29,6 +29,7 @@ CHANNEL = "sitting"
 AGAIN_SECONDS = 1.0  # after a fault, and how long the end of a process may wait for its last hints
 GLANCE_SECONDS = 0.25
 PAUSE_SECONDS = 0.002  # between two sendings, for what comes meanwhile to go together
+NOTIFY_SECONDS = 0.010  # the same on PostgreSQL, where each is a commit that all commits queue behind
 _MAX_BYTES = 7500  # PostgreSQL takes 7999 in one notification
 
 log = structlog.get_logger("sitting.hints")
@@ -174,7 +175,7 @@ class Notify(_Carrier):
             while (payloads := self.take()) or not self.closed:
                 if payloads:
                     connection.execute("SELECT pg_notify(%s, p) FROM unnest(%s::text[]) p", (CHANNEL, payloads))
-                    self.wait(PAUSE_SECONDS)
+                    self.wait(NOTIFY_SECONDS)
                 self.wait(GLANCE_SECONDS, news=True)
 
     def _hears(self) -> None:
