@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from pathlib import Path
 
 import structlog
 
@@ -24,3 +26,9 @@ def configure(level: str) -> None:
     logging.basicConfig(
         level=max(number, logging.WARNING), format="%(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
+
+
+def trail(error: BaseException) -> list[str]:
+    """Where it broke, without the message: it may quote what a caller or the database said."""
+    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

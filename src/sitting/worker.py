@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 
-from . import errors, tracing
+from . import errors, logs, tracing
 from . import hints as carriers
 from .core.actor import WORKER
 from .core.event import Event
@@ -257,7 +257,7 @@ class Worker:
                 log.warning("worker waits for the store", code=fault.code)
             except Exception as error:
                 # This thread is the only one that runs what nobody asks for; it outlives every single fault.
-                log.error("a round of the worker failed", error=type(error).__name__)
+                log.error("a round of the worker failed", **_told(error))
             self._news.wait(wait)
 
     def _pulse(self) -> None:
@@ -480,8 +480,8 @@ def _present(tx: Tx, id: str, epoch: int) -> Session | None:
     return None if held is None or held.erased else held.session
 
 
-def _told(error: Exception) -> dict[str, str]:
+def _told(error: Exception) -> dict[str, Any]:
     """What a log may say of an error: a message of our own holds no content, another's may."""
     if isinstance(error, errors.SittingError):
         return {"code": error.code, "reason": error.message}
-    return {"error": type(error).__name__}
+    return {"error": type(error).__name__, "trail": logs.trail(error)}

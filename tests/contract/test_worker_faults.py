@@ -210,8 +210,9 @@ def test_what_a_job_may_read(hall: Hall) -> None:
     session = hall.run.workshop()
     hall.run.say(session)
     hall.run(hall.run.engine.do(session, Climb(), ADA))
-    hall.worker(climb=look).tick()
-    hall.ends(session)
+    worker = hall.worker(climb=look)
+    worker.tick()
+    until(worker.idle)
     known = found.pop("same")
     assert isinstance(known, Session) and known.id == same
     assert found == {

@@ -273,4 +273,4 @@ def test_stopping_ends_though_the_store_does_not_answer(hall: Hall) -> None:
     go.set()
     assert all(hall.run(each) for each in hanging)
     until(lambda: not any(thread.is_alive() for thread in worker._running))
-    until(lambda: hall.job(session).lease_until == hall.run.clock.now())
+    until(lambda: hall.job(session).attempt == 0)  # let go after all; a renewal that hung too may come behind it

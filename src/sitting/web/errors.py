@@ -8,12 +8,10 @@ reference that also stands in the log; neither holds anything the request or the
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -25,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from .. import errors
+from .. import errors, logs
 from . import answer as out
 from . import deps
 from .refusals import BadRequest, MethodNotAllowed, NoSuchPage, NotAcceptable, RequestTimeout, UnsupportedMedia
@@ -214,9 +212,5 @@ def _back(request: Request) -> str:
 
 
 def record(error: BaseException, request_id: str) -> None:
-    """Where it broke, without the message: it may quote what a caller or the database said."""
-    trail = [
-        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
-    log.error("unexpected", error=type(error).__name__, trail=trail[-12:], request_id=request_id)
+    """Where it broke, for the log."""
+    log.error("unexpected", error=type(error).__name__, trail=logs.trail(error), request_id=request_id)
