@@ -256,7 +256,7 @@ class Engine:
     def kind(self, name: str) -> Kind:
         """The definition of a kind. Raises NotFound."""
         if name not in self.kinds:
-            raise errors.NotFound(f"There is no kind '{name}' here.")
+            raise errors.NotFound(f"There is no kind '{name}' here. There are: {', '.join(sorted(self.kinds))}.")
         return self.kinds[name]
 
     def view(self, session: str, actor: Actor, *, kind: str | None = None) -> Future[Seen]:

@@ -420,9 +420,12 @@ class Models:
     def _missing(self, target: str) -> str | None:
         match _kind(target):
             case "none":
-                return "No language model is configured. Set SITTING_MODEL, or run `sitting model install`."
+                return (
+                    "No language model is configured. Set SITTING_MODEL: `local` runs on this machine, "
+                    "once `sitting model install` has fetched it."
+                )
             case "local" if not runtime_installed():
-                return "The local model's runtime is not installed. Install Sitting with its extra `local`."
+                return "The local model's runtime is not installed. In Sitting's folder: `pip install '.[local]'`."
             case "local" if find(self._settings.data) is None:
                 return "The local model is not installed. Run `sitting model install`."
             case "openai" if not self._settings.model_url.startswith(("http://", "https://")):
