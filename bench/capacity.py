@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.measure import Row, at_most
-from sitting.worker import FLUSH_SECONDS
+from sitting.workroom import FLUSH_SECONDS
 
 SESSIONS = 20_000
 MINUTES = 20

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sitting import access, bundle, clock, passwords, worker, writing
+from sitting import access, bundle, clock, passwords, worker, workroom, writing
+from sitting.apps.facilitation import guesses
+from sitting.apps.facilitation import terms as meeting
 from sitting.apps.interview import terms
 from sitting.apps.interview import work as interview_work
 from sitting.config import Settings
 from sitting.core import event, session, strict
 from sitting.store import dialect
-from sitting.web import api, deps, door, frames, poll, server, streams
+from sitting.web import api, deps, door, frames, markdown, poll, server, streams
 
 Rows = Sequence[tuple[str, str, str]]
 
@@ -74,12 +76,17 @@ TABLES: Mapping[str, Rows] = {
             f"{passwords.MIN_PASSWORD} to {passwords.MAX_PASSWORD} characters",
             "422 `VALIDATION_ERROR`",
         ),
+        ("E-mail address", f"{access.MAX_EMAIL} characters", "422 `VALIDATION_ERROR`; at the sign-in, an unknown one"),
         ("A sign-in holds", time(access.SIGN_IN_SECONDS), "sign in again"),
         ("The first sign-in link holds", time(access.FIRST_LINK_SECONDS), "each start prints a new one"),
         ("API tokens of an account", f"{access.MAX_TOKENS}", "409 `CONFLICT`"),
     ),
     "A live stream": (
-        ("Open streams of one actor", f"{streams.STREAMS_PER_ACTOR:,} in each process", "429 `RATE_LIMITED`"),
+        (
+            "Open streams of one actor, or of one session's big screens",
+            f"{streams.STREAMS_PER_ACTOR:,} in each process",
+            "429 `RATE_LIMITED`",
+        ),
         ("A reader that accepts nothing", time(streams.USUAL.stall), "cut off; it resumes from its position"),
         ("Silence", f"a byte after {streams.USUAL.heartbeat * 1.15:g} s at the latest", "a fault of ours"),
         ("Age", f"{time(streams.USUAL.age)}, give or take 10 %", "`bye`, reason `rotation`; come back"),
@@ -87,6 +94,14 @@ TABLES: Mapping[str, Rows] = {
         ("One JSON answer of events", f"about {size(poll.MAX_BYTES)}", "go on from `next`"),
         ("Waiting poll", "`wait` 0 to 30 s; it counts as an open stream", "422 `VALIDATION_ERROR`"),
         ("Protocol version", str(frames.PROTOCOL), "said in the first block of each stream"),
+    ),
+    "Markdown on a page": (
+        ("Tables of one text", f"{markdown.MAX_CELLS:,} cells in all", "shown as they were written"),
+        (
+            "Links of one text whose address stands elsewhere in it",
+            f"{markdown.MAX_REPEATED:,} characters, each as long as the longest address",
+            "shown as they were written",
+        ),
     ),
     "A session": (
         ("Event", size(event.MAX_EVENT_BYTES), "a fault of the kind; nothing is stored"),
@@ -97,7 +112,11 @@ TABLES: Mapping[str, Rows] = {
         ),
         ("Event type", f"`{event.TYPE.pattern}`", "a fault of the kind; nothing is stored"),
         ("Session id", f"`{session.ID.pattern}`", "a fault of the kind; nothing is stored"),
-        ("Idempotency-Key is remembered", f"{writing.REPEAT_HOURS} hours", "the request counts as new"),
+        (
+            "Idempotency-Key of what changed something is remembered",
+            f"{writing.REPEAT_HOURS} hours",
+            "the request counts as new",
+        ),
         ("Bundle, unpacked", size(bundle.MAX_BYTES), "422 `VALIDATION_ERROR`"),
         (
             "Journal in a bundle",
@@ -109,7 +128,7 @@ TABLES: Mapping[str, Rows] = {
         ("Lease of a job", f"{time(worker.LEASE_SECONDS)}, renewed every {time(worker.RENEW_SECONDS)}", "taken over"),
         (
             "Text of a turn is stored",
-            f"every {worker.FLUSH_SECONDS * 1000:g} ms at most; {worker.PIECES_PER_SECOND:,} pieces a second in all",
+            f"every {workroom.FLUSH_SECONDS * 1000:g} ms at most; {worker.PIECES_PER_SECOND:,} pieces a second in all",
             "that much can be lost",
         ),
         ("A lost wake-up of a worker costs", time(worker.POLL_SECONDS), ""),
@@ -169,11 +188,38 @@ TABLES: Mapping[str, Rows] = {
         ("Configuration", f"{size(terms.MAX_CONFIG_BYTES)} of JSON", "422 `VALIDATION_ERROR`"),
         ("Interviewers, notes", f"{terms.MAX_INTERVIEWERS}, {terms.MAX_NOTES}", "refused"),
         ("Devices of the candidate", f"{terms.MAX_DEVICES}", "the oldest is signed out"),
+        ("Devices that join by one link", f"{terms.JOINS_A_MINUTE} a minute", "429 `RATE_LIMITED`"),
         (
             "The candidate's link",
             f"{time(terms.LINK_SECONDS)}; {time(terms.MIN_LINK_SECONDS)} to {time(terms.MAX_LINK_SECONDS)}",
             "404, `This link is not valid.`",
         ),
+        ("Marks of one interview", f"{terms.MARKS_A_MINUTE} a minute", "429 `RATE_LIMITED`"),
         ("A pause", time(terms.PAUSE_LIMIT_MS // 1000), "the interview ends"),
+    ),
+    "A team meeting": (
+        ("Active members of a team", f"{setting('facilitation_max_members')} (setting)", "400"),
+        (
+            "A response",
+            f"1 to {meeting.MAX_BULLETS} points of {meeting.MAX_BULLET} characters",
+            "400 `VALIDATION_ERROR`",
+        ),
+        (
+            "Responses sent under one name",
+            f"{meeting.SUBMITS_A_MINUTE} a minute, {meeting.SUBMITS_AN_HOUR} an hour",
+            "429 `RATE_LIMITED`",
+        ),
+        ("Claims of one name", f"{meeting.CLAIMS_A_MINUTE} a minute", "429 `RATE_LIMITED`"),
+        ("Asking for the name on the own response", f"{meeting.AUTHORSHIPS_A_MINUTE} a minute", "429 `RATE_LIMITED`"),
+        (
+            "Wrong codes from one address",
+            f"{guesses.WRONG_CODES} in {time(guesses.WINDOW.total_seconds())}, in each process",
+            "429 `RATE_LIMITED`",
+        ),
+        (
+            "Codes that one person chooses for teams",
+            f"{meeting.MAX_CODES_AN_HOUR} an hour",
+            "429 `RATE_LIMITED`",
+        ),
     ),
 }

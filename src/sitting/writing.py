@@ -33,7 +33,10 @@ _NOTHING: Mapping[str, Any] = {}
 
 @dataclass(frozen=True)
 class Once:
-    """An Idempotency-Key: the same `scope`, `key` and `request` digest get the first answer again, for 24 hours."""
+    """An Idempotency-Key: the same `scope`, `key` and `request` digest get the first answer again, for 24 hours.
+
+    Only of what made events: a command that changed nothing may be carried out again.
+    """
 
     scope: str
     key: str
@@ -149,7 +152,7 @@ class Writing:
 
     def _facts(self, tx: Tx, session: Session, actor: Actor, now: datetime) -> Facts:
         def scope(kind: str) -> str:
-            return _scope(self.holding.kinds[kind], session)
+            return self.holding.kinds[kind].scope_of(session.space)
 
         return Facts(
             tx, session, actor, now, installed=self.installed, held=lambda id: self.holding.get(tx, id), scope=scope
@@ -183,7 +186,7 @@ class Writing:
         self._check_key(tx, kind, session)
 
     def _check_key(self, tx: Tx, kind: Kind, session: Session) -> None:
-        scope = _scope(kind, session)
+        scope = kind.scope_of(session.space)
         if session.key is not None and sessions.find(tx, kind.name, session.key, scope=scope) is not None:
             raise errors.KeyTaken()
 
@@ -192,9 +195,8 @@ class Writing:
         if before is not None and session.key != before.session.key:
             self._check_key(tx, kind, session)
         due = kind.due(session)
-        sessions.save(
-            tx, before, after, due_at=due.at if due else None, search=kind.search, key_scope=_scope(kind, session)
-        )
+        scope = kind.scope_of(session.space)
+        sessions.save(tx, before, after, due_at=due.at if due else None, search=kind.search, key_scope=scope)
         journal.append(tx, session.id, records)
         tx.staged[session.id] = after
         tx.after_commit(lambda: self.committed(after, bool(due)))
@@ -334,7 +336,3 @@ def _granted(before: Mapping[str, Any], decision: Decision) -> Mapping[str, tupl
             until = None if grant.expires_at is None else milliseconds(grant.expires_at)
             after[grant.grantee] = (grant.role, until)
     return after
-
-
-def _scope(kind: Kind, session: Session) -> str:
-    return session.space if kind.key_scope == "space" else ""

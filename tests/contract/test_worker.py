@@ -80,6 +80,25 @@ def test_a_job_tells_the_sessions_about_its_own(hall: Hall) -> None:
     assert [hall.steps(id) for id in (*about, elsewhere, session)] == [[7], [7], [], []]
 
 
+def test_a_job_makes_a_session_once_however_often_it_is_run(hall: Hall) -> None:
+    made: list[str] = []
+
+    def make(room: Workroom) -> None:
+        assert room.find("team", "knots") is None
+        made.append(room.open("team", workshop.Found(key="knots")).id)
+        with pytest.raises(errors.KeyTaken):
+            room.open("team", workshop.Found(key="knots"))
+        with pytest.raises(errors.NotAllowed):
+            room.open("workshop", workshop.Create())
+        found = room.find("team", "knots")
+        assert found is not None and (found.id, found.space) == (made[0], room.session.space)
+
+    worker = hall.worker(climb=make)
+    session = hall.asked(Climb())
+    worker.tick()
+    assert hall.ends(session).state == "done" and made
+
+
 def test_a_cancel_from_elsewhere_is_noticed_when_the_lease_is_renewed(hall: Hall) -> None:
     cancelled: list[bool] = []
     entered = hall.hold()

@@ -32,7 +32,7 @@ FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
         "model": ("model", "endpoint_model", "local_model", "scripted_model"),
     },
     {"engine": ("engine", "reading", "holding", "writing")},
-    {"worker": ("worker",), "bundle": ("bundle",), "access": ("access", "passwords")},
+    {"worker": ("worker", "workroom"), "bundle": ("bundle",), "access": ("access", "passwords")},
     {"installation": ("installation",)},
     {"web": ("web",)},
     {"cli": ("cli", "__main__", "demo", "scaffold")},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sitting.core.kind import Workroom
 from sitting.installation import App
-from sitting.worker import Room
+from sitting.workroom import Room
 from tests.support import toy
 
 PAUSE_SECONDS = 0.05

@@ -176,7 +176,7 @@ class Wrong(Command):
 TEAM_LIFECYCLE = Lifecycle(
     ("on",),
     [
-        Move("create", (), ("member",), ("on",)),
+        Move("create", (), ("member", "system"), ("on",)),
         Move("join", ("on",), ("lead",)),
         Move("erase", ("on",), ("lead",)),
     ],
@@ -234,6 +234,8 @@ def decide(ask: Ask) -> Decision:
             created = () if new.silent else (Fact("created", made, {ask.actor.id: {"name": new.name}}),)
             return Decision(created, grants=(Grant(ask.actor.id, "lead"),), id=new.id, key=new.key, subject=new.team)
         case Say() as said:
+            if not said.text:
+                return Decision()
             count = len(said.text.split())
             personal: dict[str, Any] = {ask.actor.id: {"text": said.text}}
             if said.about:

@@ -17,7 +17,7 @@ import pytest
 from sitting.core.kind import Workroom
 from sitting.installation import Installation
 from sitting.web.server import Server
-from sitting.worker import Room
+from sitting.workroom import Room
 from tests.support import toy
 from tests.support.serving import Person, installed, running
 from tests.web.test_live_protocol import follow, make

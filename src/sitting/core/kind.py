@@ -203,8 +203,17 @@ class Workroom(Protocol):
     def read(self, kind: str, id: str) -> Session | None:
         """Another session of the same space."""
 
+    def find(self, kind: str, key: str) -> Session | None:
+        """The session of a kind that holds a key in this space, or None."""
+
     def about(self, kind: str) -> Sequence[str]:
         """The ids of the sessions of a kind whose subject is this session, oldest first."""
+
+    def open(self, kind: str, command: Command) -> Session:
+        """Make a session in the same space. A job that is taken over may ask twice: a key keeps it to one session.
+
+        Raises NotAllowed (the kind lets no system create), KeyTaken, and what the kind refuses with.
+        """
 
     def tell(self, session: str, command: Command) -> Session:
         """Carry a command out in a session that is about this one. Raises NotFound, and what its kind refuses with."""
@@ -294,6 +303,10 @@ class Kind:
     def after(self, session: Session, event: Event) -> Session:
         """The session moved on by one event."""
         return self.fold(session.after(event), event)
+
+    def scope_of(self, space: str) -> str:
+        """Within what keys of sessions in this space are unique."""
+        return space if self.key_scope == "space" else ""
 
     def carries(self, event: Event, audience: str) -> Collection[str] | None:
         """Whose personal content of an event this audience may take along in an export; None means everybody's."""

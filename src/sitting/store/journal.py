@@ -82,12 +82,18 @@ def records(tx: Tx, session: str, *, after: int = 0, upto: int = LAST, limit: in
     return _with_parts(tx, session, rows)
 
 
-def every(tx: Tx, session: str, *, upto: int = LAST) -> Iterator[Record]:
-    """The whole journal, page by page."""
+def every(tx: Tx, session: str, *, types: Collection[str] = (), upto: int = LAST) -> Iterator[Record]:
+    """The whole journal, or all of some types, page by page."""
     after = 0
-    while page := records(tx, session, after=after, upto=upto):
+    while page := _following(tx, session, types=types, after=after, upto=upto):
         yield from page
         after = page[-1].seq
+
+
+def _following(tx: Tx, session: str, *, types: Collection[str], after: int, upto: int) -> list[Record]:
+    if types:
+        return chosen(tx, session, types=types, after=after, before=upto + 1, newest=False)
+    return records(tx, session, after=after, upto=upto)
 
 
 def newest(tx: Tx, session: str, *, types: Collection[str] = (), before: int = LAST, limit: int = PAGE) -> list[Record]:

@@ -61,6 +61,12 @@ class Room:
     def tell(self, session: str, command: Command) -> Session:
         raise errors.NotFound()
 
+    def find(self, kind: str, key: str) -> Session | None:
+        return None
+
+    def open(self, kind: str, command: Command) -> Session:
+        raise errors.NotAllowed
+
     def written(self) -> str:
         return "".join(self.pieces)
 

@@ -75,6 +75,12 @@ class Room:
     def tell(self, session: str, command: Command) -> Session:
         raise errors.NotFound
 
+    def find(self, kind: str, key: str) -> Session | None:
+        return None
+
+    def open(self, kind: str, command: Command) -> Session:
+        raise errors.NotAllowed
+
 
 def asked(*steps: Step, talked: int = 0, content: str = "", **settings: Any) -> tuple[Room, Scripted]:
     """A stage with a message whose reply is to be written by a script."""
