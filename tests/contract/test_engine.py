@@ -232,6 +232,16 @@ def test_a_refusal_is_not_stored(run: Bench) -> None:
     assert not run(run.engine.do(session, workshop.Reopen(), ADA, once=once())).repeated
 
 
+def test_what_changes_nothing_keeps_no_answer(run: Bench, store: Store) -> None:
+    session = run.workshop()
+    for _ in range(2):
+        done = run(run.engine.do(session, Say(text=""), ADA, once=once()))
+        assert (done.events, done.answer, done.repeated) == ((), None, False)
+    now = run.clock.now()
+    assert run(store.read(lambda tx: sessions.answer(tx, once().scope, once().key, now=now))) is None
+    assert run(run.engine.do(session, Say(text="x"), ADA, once=once())).answer is not None
+
+
 def test_a_key_expires_by_the_clock(run: Bench) -> None:
     session = run.workshop()
     run(run.engine.do(session, Say(text="x"), ADA, once=once()))

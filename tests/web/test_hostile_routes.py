@@ -118,8 +118,9 @@ def readable(cast: Cast, place: Place) -> None:
         seen = cast.owner.get(f"/v1/sessions/{id}")
         if seen.status_code in (404, 410):
             continue
-        for path in (f"/v1/sessions/{id}/events", f"/v1/sessions/{id}/bundle", f"/sessions/{id}"):
-            answers(cast.owner, path, headers=PAGE if path.startswith("/sessions") else {})
+        answers(cast.owner, f"/v1/sessions/{id}/events")
+        if f"/sessions/{id}/bundle" in answers(cast.owner, f"/sessions/{id}", headers=PAGE).text:
+            answers(cast.owner, f"/v1/sessions/{id}/bundle")
 
 
 def answers(client: httpx.Client, path: str, **options: Any) -> httpx.Response:

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .. import errors
+from .. import errors, logs
 from ..core.actor import Actor
 from ..engine import Engine
 from ..live import Live, Topic
@@ -84,7 +84,8 @@ class EventStream(Response):
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with self.streams.entered(whose(self.actor, self.session)), self.live.follow(self.session, self.actor.id) as topic:
+            counted = self.streams.entered(whose(self.actor, self.session))
+            with counted, self.live.follow(self.session, self.actor.id) as topic:
                 await self._guarded(scope, receive, send, topic)
         except Stalled:
             log.info("stream stalled", session=self.session)
@@ -110,7 +111,7 @@ class EventStream(Response):
         except Exception as error:
             if not out.started:
                 raise
-            log.error("stream failed", session=self.session, error=type(error).__name__)
+            log.error("stream failed", session=self.session, error=type(error).__name__, trail=logs.trail(error))
             await out.write(_fault("INTERNAL", "Something went wrong here."))
         await out.write(b"", last=True)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sitting.apps.facilitation import qr_routes
+from sitting.apps.facilitation import qr_routes, terms
 from sitting.apps.facilitation.guesses import Guesses
 from sitting.errors import RateLimited
+from sitting.web.streams import STREAMS_PER_ACTOR
 from tests.apps.facilitation.room import (
     JSON,
     PAGE,
@@ -386,6 +387,17 @@ def test_the_result_shows_the_own_response_and_takes_a_name_once(house: House) -
     assert f"{place}" in phones[1].page(f"{phones[1].place}/waiting")
 
 
+def test_who_sends_too_often_waits_and_keeps_what_was_typed(house: House) -> None:
+    meeting = house.team().capturing()
+    phone = meeting.device(1)
+    for _ in range(terms.SUBMITS_A_MINUTE):
+        assert phone.submits("again").status_code == 303
+    refused(answer := phone.submits("too much"), 429, "Too many attempts. Please wait and try again.", "RATE_LIMITED")
+    assert answer.headers["retry-after"] == "60"
+    page = phone.submits("my typed words", **PAGE)
+    assert (page.status_code, page.headers["retry-after"]) == (429, "60") and "my typed words" in page.text
+
+
 # The big screen
 
 
@@ -431,6 +443,15 @@ def test_the_big_screens_stream_carries_no_answer_and_no_word_of_the_model(house
         assert told.count("submitted") == 3 and "claimed" not in told
         assert meeting.by.post(f"/v1/sessions/{meeting.id}/commands/reveal", json={}).status_code == 200
         until(found, is_("revealed"))
+
+
+def test_the_big_screens_of_one_meeting_hold_up_no_other(house: House) -> None:
+    meeting, other = house.team().capturing(), house.team().capturing()
+    house.served.server.app.state.streams._open[meeting.id] = STREAMS_PER_ACTOR
+    for path, headers in (("?after=0", STREAM), ("?wait=1", {})):
+        for each, status in ((meeting, 429), (other, 200)):
+            with each.by.stream("GET", f"{each.url}/meeting/events{path}", headers=headers) as answer:
+                assert answer.status_code == status
 
 
 @pytest.mark.parametrize(

@@ -440,6 +440,50 @@ def test_authorship_is_claimed_of_the_own_response_alone(table: Table) -> None:
         table.do(named, ClaimAuthorship(response=mine), table.device(f"phone-{named}-1"))
 
 
+def refuses_until(table: Table, again: Callable[[], object], seconds: int) -> None:
+    """What is over its limit is refused, with when it is free again; then it goes on."""
+    with pytest.raises(errors.RateLimited, match="Too many attempts") as caught:
+        again()
+    assert caught.value.facts == {"retry_after": seconds}
+    table.clock.advance(seconds)
+    again()
+
+
+def test_so_many_responses_under_one_name_and_no_more(table: Table) -> None:
+    id = table.capturing()
+    phone, other = table.responds(id, 1, "First"), table.responds(id, 2, "Also")
+    for _ in range(terms.SUBMITS_A_MINUTE - 1):
+        table.do(id, Submit(bullets=["Again"]), phone)
+    table.do(id, Submit(bullets=["Others are not held up"]), other)
+    refuses_until(table, lambda: table.do(id, Submit(bullets=["More"]), phone), 60)
+    for number in range(terms.SUBMITS_A_MINUTE + 1, terms.SUBMITS_AN_HOUR):
+        table.clock.advance(5)
+        table.do(id, Submit(bullets=[f"Patient {number}"]), phone)
+    passed = int(table.clock.now().timestamp()) % 3600
+    table.clock.advance(60)
+    refuses_until(table, lambda: table.do(id, Submit(bullets=["More"]), phone), 3600 - passed - 60)
+
+
+def test_a_name_is_taken_and_left_so_often_and_no_more(table: Table) -> None:
+    id = table.capturing()
+    for number in range(terms.CLAIMS_A_MINUTE):
+        phone = table.device(f"phone-{number}")
+        table.do(id, Claim(member_id=1), phone)
+        table.do(id, Leave(), phone)
+    table.do(id, Claim(member_id=2), table.device("other"))
+    refuses_until(table, lambda: table.do(id, Claim(member_id=1), table.device("late")), 60)
+
+
+def test_asking_again_and_again_for_the_own_name_ends(table: Table) -> None:
+    id = table.revealed()
+    table.do(id, RaiseAnonymity(level="anonymous"))
+    mine = {member: label for label, member in responses.labelled(table.session(id)).items()}[1]
+    phone = table.device(f"phone-{id}-1")
+    for _ in range(terms.AUTHORSHIPS_A_MINUTE):
+        table.do(id, ClaimAuthorship(response=mine), phone)
+    refuses_until(table, lambda: table.do(id, ClaimAuthorship(response=mine), phone), 60)
+
+
 def test_a_session_may_start_and_reveal_itself(tmp_path: Path) -> None:
     with laid(tmp_path, team={"settings": {"auto_start": True, "auto_reveal": True}}) as table:
         id = table.draft()

@@ -303,6 +303,30 @@ def test_the_json_export_verifies_offline_and_an_anonymous_one_has_no_name(table
     assert len(submitted) == (3 if level == "named" else 0)
 
 
+def test_nobody_is_told_when_somebody_submitted_in_an_anonymous_session(table: Table) -> None:
+    id = table.capturing()
+    phones = table.all_respond(id)
+    exact = {event["ts"] for event in table.told(id) if event and event["type"] == "submitted"}
+    table.do(id, RaiseAnonymity(level="anonymous"))
+    everybody = (ADA, phones[0], people.projector(ADA.space))
+    for actor in everybody:
+        told = [event for event in table.told(id, actor) if event and event["type"] == "submitted"]
+        assert [event["data"]["name"] for event in told] == ["Alice", "Bob", "Cy"]
+        assert {event["ts"] for event in told} == {f"{next(iter(exact))[:10]}T00:00:00.000Z"}
+        with pytest.raises(errors.NotFound):
+            table.bench(table.engine.journal(id, actor))
+    for move in (Close(), Reveal()):
+        table.do(id, move)
+        for actor in everybody:
+            assert not any(event and event["type"] == "submitted" for event in table.told(id, actor))
+            journal = table.bench(table.engine.journal(id, actor))
+            records = list(bundle.records_of(journal, table.kinds["facilitation"]))
+            assert "submitted" not in [each.get("type") for each in records]
+            assert bundle.verify_records(id, map(bundle.unpacked, records)).ok
+    assert views.needs(table.session(id), terms.FACILITATOR + terms.TIMELESS) is None
+    assert table.seen(id, phones[0]).view["me"] == {"id": 1, "name": "Alice"}
+
+
 def test_a_session_without_a_synthesis_exports_too(tmp_path: Path) -> None:
     with laid(tmp_path, model=False) as table:
         id = table.revealed()

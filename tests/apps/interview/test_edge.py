@@ -98,6 +98,32 @@ def test_an_interviewer_is_somebody(stage: Scene, ann: httpx.Client) -> None:
     assert "You Remove yourself Bob Remove Bob" in panel
 
 
+def test_who_has_an_account_elsewhere_is_nobodys_to_find_out(stage: Scene, ann: httpx.Client) -> None:
+    access = stage.served.installation.access
+    space = access.create_space("Across").result()
+    access.create_account("Lou", space=space, email="lou@example.com").result()
+    planned = plan(ann)
+
+    def answers(named: str, **headers: str) -> tuple[int, Json]:
+        answer = ann.post(f"{place(planned)}/interviewers", json={"actor_id": named}, headers=headers)
+        return answer.status_code, {**answer.json(), "request_id": ""}
+
+    for status, headers in ((422, {}), (412, {"If-Match": '"1.999"'})):
+        told = answers("lou@example.com", **headers)
+        assert told == answers("nobody@example.com", **headers) and told[0] == status
+
+
+def test_a_browser_is_asked_for_its_newest_seats_alone(stage: Scene, ann: httpx.Client) -> None:
+    candidate = stage.joins(plan(ann))
+    stage.clock.advance(8 * 86_400)
+    name, value = next(iter(candidate.client.cookies.items()))
+    for older, newer, status in ((1000, 19, 200), (0, 20, 404)):
+        others = [f"interview-{number:x}=b" for number in range(older + newer)]
+        sent = "; ".join([*others[:older], f"{name}={value}", *others[older:]])
+        guest = stage.client()
+        assert guest.get(f"{candidate.place}/status", headers={"Cookie": sent}).status_code == status
+
+
 def test_what_is_not_there_is_one_answer_to_the_letter(stage: Scene, ann: httpx.Client) -> None:
     foreign = plan(ann)
     eve, guest = stage.client(stage.person("Eve")), stage.client()

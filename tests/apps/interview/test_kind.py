@@ -32,6 +32,7 @@ from sitting.apps.interview.commands import (
     Update,
 )
 from sitting.apps.interview.kind import KIND, LIFECYCLE
+from sitting.apps.interview.terms import JOINS_A_MINUTE
 from sitting.core.actor import Actor
 from sitting.core.event import to_text
 from sitting.core.kind import Command
@@ -319,6 +320,20 @@ def test_three_devices_join_and_the_oldest_ends() -> None:
         {"device": number, "notice_version": 1} for number in (1, 2, 3, 4)
     ]
     assert stage.view()["status"] == "created"
+
+
+def test_so_many_devices_a_minute_by_one_link_and_no_more() -> None:
+    stage = Stage().created().later(2, ms=500)
+    guests = [Actor(f"guest:{number:040d}") for number in range(JOINS_A_MINUTE + 2)]
+    for guest in guests[:-2]:
+        stage.do(Join(), guest, "visitor")
+    stage.do(Join(), guests[-3], "candidate")
+    with pytest.raises(errors.RateLimited) as caught:
+        stage.do(Join(), guests[-2], "visitor")
+    assert caught.value.facts == {"retry_after": 58}
+    stage.do(RotateLink(expires_in=600))
+    stage.do(Join(), guests[-2], "visitor")
+    stage.later(58).do(Join(), guests[-1], "visitor")
 
 
 def test_a_link_is_a_hash_and_rotation_shuts_everybody_out() -> None:

@@ -289,8 +289,8 @@ def test_a_counter_of_an_hour_or_a_minute_says_when_that_is_over() -> None:
     stage = Stage().started(config={"integrity_marks": True}).later(90)
     stage.say("x")
     stage.guest(MarkIntegrity(kind="paste", chars=3))
-    hour, minute = START + timedelta(hours=1), START + timedelta(minutes=2)
-    assert list(stage.charged_until.values()) == [hour, minute]
+    joined, hour, minute = (START + timedelta(minutes=ends) for ends in (1, 60, 2))
+    assert list(stage.charged_until.values()) == [joined, hour, minute]
 
 
 def test_token_thresholds_warn_once_each_and_again_after_an_extension() -> None:

@@ -69,9 +69,10 @@ class Submit(Command):
     @field_validator("bullets")
     @classmethod
     def _short(cls, value: list[str]) -> list[str]:
-        kept = [point for point in (wording.bullet(wording.storable(each)) for each in value) if point]
-        if not 1 <= len(kept) <= terms.MAX_BULLETS:
+        said = [each for each in map(wording.storable, value) if each.strip()]
+        if not 1 <= len(said) <= terms.MAX_BULLETS:
             raise refusals.BadResponse(refusals.BULLETS_COUNT)
+        kept = [wording.bullet(each) for each in said]
         if any(len(point) > terms.MAX_BULLET for point in kept):
             raise refusals.BadResponse(refusals.BULLETS_LENGTH)
         return kept

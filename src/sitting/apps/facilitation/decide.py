@@ -10,7 +10,7 @@ from typing import Any
 from ... import errors
 from ...core.actor import SYSTEM
 from ...core.event import Fact, to_text
-from ...core.kind import Ask, Decision, Grant, JobRequest
+from ...core.kind import Ask, Charge, Decision, Grant, JobRequest
 from ...core.session import Session
 from . import commands, refusals, responses, seal, synthesis, terms
 from .drafting import Draft
@@ -90,7 +90,17 @@ def claim(ask: Ask, command: commands.Claim) -> Decision:
         raise refusals.InUse
     until = ask.now + timedelta(seconds=terms.CLAIM_SECONDS)
     fact = Fact("claimed", {"member": command.member_id, "claim": session.data["claims"] + 1})
-    return Decision((fact,), grants=(Grant(ask.actor.id, PARTICIPANT, until),))
+    charges = (_paced(ask, "claims", command.member_id, terms.CLAIMS_A_MINUTE),)
+    return Decision((fact,), charges=charges, grants=(Grant(ask.actor.id, PARTICIPANT, until),))
+
+
+def _paced(ask: Ask, what: str, member: int, limit: int, seconds: int = 60) -> Charge:
+    """One of so many under one name in a minute, or another time: whoever has the code could fill the disk with it."""
+    at = int(ask.now.timestamp())
+    left = seconds - at % seconds
+    refusal = errors.RateLimited(refusals.TOO_MANY, retry_after=left)
+    account = f"facilitation.{what}:{ask.session.id}:{member}:{seconds}:{at // seconds}"
+    return Charge(account, 1, limit, refusal, until=ask.now + timedelta(seconds=left))
 
 
 def _linked(session: Session, credentials: tuple[str, ...]) -> set[int]:
@@ -125,7 +135,11 @@ def submit(ask: Ask, command: commands.Submit) -> Decision:
     salt = hashlib.sha256(b"response" + ask.random).digest()[: terms.SALT_BYTES].hex()
     name = ask.session.collection("roster")[str(member)]["name"]
     content = {"name": name, "card": command.card, "bullets": command.bullets, "salt": salt}
-    return Decision((Fact("submitted", data, {member_owner(member): content}),))
+    charges = (
+        _paced(ask, "submits", member, terms.SUBMITS_A_MINUTE),
+        _paced(ask, "submits", member, terms.SUBMITS_AN_HOUR, terms.HOUR_SECONDS),
+    )
+    return Decision((Fact("submitted", data, {member_owner(member): content}),), charges=charges)
 
 
 def clear(ask: Ask, command: commands.Clear) -> Decision:
@@ -274,9 +288,10 @@ def claim_authorship(ask: Ask, command: commands.ClaimAuthorship) -> Decision:
         raise errors.NotFound(refusals.RESPONSE_NOT_FOUND)
     if ask.session.data["anonymity"] == NAMED:
         raise refusals.NamesShown(session_status=ask.session.state)
+    charges = (_paced(ask, "authorships", member, terms.AUTHORSHIPS_A_MINUTE),)
     if ask.session.collection("responses")[str(member)]["authored"]:
-        return Decision()
-    return Decision((Fact("authorship_claimed", {"response": command.response}),))
+        return Decision(charges=charges)
+    return Decision((Fact("authorship_claimed", {"response": command.response}),), charges=charges)
 
 
 def forget_member(ask: Ask, command: commands.ForgetMember) -> Decision:

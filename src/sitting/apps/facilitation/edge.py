@@ -8,6 +8,7 @@ refusal carries its code in the header `Sitting-Code`.
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -33,7 +34,9 @@ CODE = "Sitting-Code"
 NEVER_A_PAGE = re.compile(
     r"/admin/api/[^/]+|/admin/sessions/[^/]+/(?:status|synthesis-status)|/join/[^/]+/session/[^/]+/status"
 )
+REMEMBERED = 256
 T = TypeVar("T")
+_PARTS: OrderedDict[tuple[str, str], list[tuple[int, int]]] = OrderedDict()  # (session, digest) -> of its journal
 _TRUE = frozenset({"true", "1", "on", "yes", "t", "y"})
 _FALSE = frozenset({"false", "0", "off", "no", "f", "n"})
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
@@ -72,13 +75,31 @@ async def see(request: Request, id: str, actor: Actor) -> Seen:
 
 
 async def anew(request: Request, seen: Seen, actor: Actor) -> Seen:
-    """A revealed session read again from its journal: a seal is checked against what is stored, not remembered.
+    """A revealed session, compared with its journal: a seal is checked against what is stored, not remembered.
 
-    One that breaks its seal already is shown as it is.
+    One that breaks its seal already is shown as it is, one that differs as the journal has it. Only where the responses
+    stand in the journal is remembered, and nothing of what they say: a journal may be long, its responses are few.
     """
-    if seen.session.state != terms.REVEALED or not responses.matches(seen.session):
+    session = seen.session
+    if session.state != terms.REVEALED or not responses.matches(session):
         return seen
-    return await found(engine(request).at(seen.session.id, actor, seen.session.seq))
+    sealed = (session.id, session.data["seal"]["digest"])
+    parts = _PARTS.get(sealed, [(1, session.seq)])
+    read = [
+        engine(request).selected(
+            session.id, actor, responses.SEALED, after=first - 1, before=last + 1, limit=last - first + 1
+        )
+        for first, last in parts
+    ]
+    events = [event for each in read for event in (await found(each)).events]
+    if not responses.stands(session, events):
+        _PARTS.pop(sealed, None)
+        return await found(engine(request).at(session.id, actor, session.seq))
+    _PARTS[sealed] = responses.parts(responses.places(session, events))
+    _PARTS.move_to_end(sealed)
+    if len(_PARTS) > REMEMBERED:
+        _PARTS.popitem(last=False)
+    return seen
 
 
 async def see_team(request: Request, id: str, actor: Actor) -> Seen:
@@ -176,7 +197,9 @@ class Refused:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {CODE: code_here(self.refusal.code), "Vary": "Accept"}
+        wait = self.refusal.facts.get("retry_after")
+        known = {} if wait is None else {"Retry-After": str(wait)}
+        return {**known, CODE: code_here(self.refusal.code), "Vary": "Accept"}
 
 
 async def or_again(

@@ -7,10 +7,13 @@ so it never says what people mean, and says "not clear" where its word lists do 
 from __future__ import annotations
 
 import re
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ...core.session import Session
 
 HEADING = "Grouped without a model"
 RULE = (
@@ -34,17 +37,17 @@ STOP_WORDS = frozenset(
     "use used using very want wants was way we week weeks well went were what when where whether which while who whole "
     "whom whose why will with within without work working works would year years yes yet you your yours".split()
 )
-_GAPS: Mapping[str, frozenset[str]] = {
-    "Direction": frozenset(
+_GAPS: Mapping[str, tuple[str, ...]] = {
+    "Direction": tuple(
         "aim ambition changing clarity clear confus decide decision destination direction focus future goal lost "
         "mission north objectiv plan prioriti priority purpos reason strateg strategy target unclear understand "
         "vague vision".split()
     ),
-    "Alignment": frozenset(
+    "Alignment": tuple(
         "align block bottleneck communicat connect coordinat department depend duplicat handoff handover inform "
         "meeting overlap process responsib role share silo sync twice wait workflow interface".split()
     ),
-    "Commitment": frozenset(
+    "Commitment": tuple(
         "accountab agenda blame care commit commitment effort energy engag excus follow interest motivat ownership "
         "politic promis selfish tired trust".split()
     ),
@@ -57,6 +60,9 @@ _WHY: Mapping[str, str] = {
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _ENDINGS = ("ations", "ation", "ments", "ment", "ness", "ings", "ing", "edly", "ies", "ied", "ed", "es", "ly", "s")
 _LEAST_STEM = 4
+REMEMBERED = 64
+# By the identity of a session in memory, and as long as it is there: what is erased is not kept alive here.
+_MADE: dict[int, tuple[weakref.ref[Session], dict[str, Any]]] = {}
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,24 @@ def words(text: str) -> dict[str, str]:
     """The words of a text that count."""
     found = (word for word in _WORD.findall(text.casefold()) if word not in STOP_WORDS)
     return {stem(word): word for word in found}
+
+
+def remembered(session: Session, responses: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Any]:
+    """The groups of all responses of a session, made once for each version of it: every page of a result asks."""
+    known = _MADE.get(id(session))
+    if known is not None and known[0]() is session:
+        return known[1]
+    made, key = group(responses), id(session)
+    if len(_MADE) >= REMEMBERED:
+        _MADE.pop(next(iter(_MADE)), None)
+    _MADE[key] = weakref.ref(session, lambda gone: _forget(key, gone)), made
+    return made
+
+
+def _forget(key: int, gone: weakref.ref[Session]) -> None:
+    """Drop what was made for a session that is gone, unless another has taken its place."""
+    if (known := _MADE.get(key)) is not None and known[0] is gone:
+        del _MADE[key]
 
 
 def group(responses: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Any]:
@@ -139,9 +163,9 @@ def _gap(points: Sequence[Point]) -> dict[str, Any]:
     users: dict[str, set[str]] = {gap: set() for gap in _GAPS}
     heard: dict[str, Counter[str]] = {gap: Counter() for gap in _GAPS}
     for point in points:
-        for gap, list_of_words in _GAPS.items():
+        for gap, beginnings in _GAPS.items():
             for written in point.words.values():
-                if any(written.startswith(each) for each in list_of_words):
+                if written.startswith(beginnings):
                     users[gap].add(point.response)
                     heard[gap][written] += 1
     ranked = sorted(users, key=lambda gap: -len(users[gap]))

@@ -56,6 +56,7 @@ FACILITATION = Kind(
     title=views.title,
     final=views.final,
     search=views.search,
+    exports=telling.exports,
     parts=telling.parts,
     needs=views.needs,
 )

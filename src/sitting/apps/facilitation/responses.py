@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+from ...core.event import Event
 from ...core.session import Session
 from . import seal
-from .terms import SYNTHESIS
+from .terms import SYNTHESIS, member_owner
+
+SEALED = frozenset({"submitted", "closed"})  # what a seal is made of, in the journal
+MOST_PARTS, LEAST_GAP = 8, 64
 
 
 def counts(session: Session) -> tuple[int, int]:
@@ -69,4 +74,35 @@ def matches(session: Session) -> bool:
         and len(kept) == sealed["count"]
         and len(kept) - len(shown) == erased
         and seal.digest(kept) == sealed["digest"]
+    )
+
+
+def places(session: Session, events: Iterable[Event]) -> list[int]:
+    """Where in the journal the present responses and their seal stand, ascending, given those of SEALED in order."""
+    last = {event.data.get("member"): event.seq for event in events}  # a seal is of no member
+    return sorted(
+        seq for member, seq in last.items() if member is None or str(member) in session.collection("responses")
+    )
+
+
+def parts(places: Sequence[int]) -> list[tuple[int, int]]:
+    """These places of a journal as a few parts of it, (first, last), which leave the widest gaps out."""
+    gaps = sorted(range(1, len(places)), key=lambda at: places[at - 1] - places[at])[: MOST_PARTS - 1]
+    cuts = [0, *sorted(at for at in gaps if places[at] - places[at - 1] > LEAST_GAP), len(places)]
+    return [(places[first], places[last - 1]) for first, last in pairwise(cuts)]
+
+
+def stands(session: Session, events: Sequence[Event]) -> bool:
+    """Whether the present responses and their seal are what these events of the journal say."""
+    closed = next((event for event in reversed(events) if event.type == "closed"), None)
+    said = {each: event.part(member_owner(each)) for event in events if (each := event.data.get("member")) is not None}
+    return (
+        closed is not None
+        and closed.data["leaves"] == leaves(session)
+        and all(closed.data[name] == value for name, value in (session.data["seal"] or {}).items())
+        and all(
+            each["leaf"] == seal.leaf(each["card"], each["bullets"], each["salt"])
+            and all(said.get(member, {}).get(name) == each[name] for name in ("card", "bullets", "salt"))
+            for member, each in present(session).items()
+        )
     )

@@ -249,7 +249,13 @@ _DECISIONS: Mapping[str, Callable[[Ask, Any], Decision]] = {
 
 
 def fold(session: Session, event: Event) -> Session:
-    """The team after one event; a type this version does not know changes nothing."""
+    """The team after one event; a type this version does not know changes nothing.
+
+    Raises ValueError for a code or a month that no engine writes, and no page could show.
+    """
+    code, month = (event.data.get(name, "") for name in ("code", "month"))
+    if not isinstance(code, str) or len(code) > terms.MAX_CODE or not isinstance(month, str):
+        raise ValueError("not a team's event")
     step = _STEPS.get(event.type)
     return session if step is None else step(session, event)
 

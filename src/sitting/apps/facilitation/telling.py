@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ...core.event import Event, to_text
-from .terms import ERASED_NAME, FACILITATOR, PREPARING, USAGE, VISITOR, WHOLE, member_owner
-from .views import claim_number
+from ...core.session import Session
+from .terms import CAPTURING, DATED, ERASED_NAME, FACILITATOR, PREPARING, TIMELESS, USAGE, VISITOR, WHOLE, member_owner
+from .views import claim_number, viewer
 
 _STAFF = (FACILITATOR, PREPARING)
 
@@ -43,8 +44,13 @@ _STAFF_ONLY: Mapping[str, tuple[str, ...]] = {
 
 def tell(event: Event, audience: str) -> dict[str, Any] | None:
     """One event as one audience is told it; None where only the position moves."""
-    data = None if audience == VISITOR else _told(event, audience)
-    return None if data is None else {"seq": event.seq, "type": event.type, "ts": to_text(event.at), "data": data}
+    at = event.at
+    if event.type == "submitted" and viewer(audience) != audience:
+        if audience.endswith(TIMELESS):
+            return None
+        at = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    data = None if audience == VISITOR else _told(event, viewer(audience))
+    return None if data is None else {"seq": event.seq, "type": event.type, "ts": to_text(at), "data": data}
 
 
 def _told(event: Event, audience: str) -> dict[str, Any] | None:
@@ -132,3 +138,8 @@ _TOLD: Mapping[str, Callable[[Event, str], dict[str, Any] | None]] = {
 def parts(_event: Event, _audience: str) -> Collection[str]:
     """Whose personal content an export may carry: nobody's. The state view says what may be known."""
     return ()
+
+
+def exports(session: Session, audience: str) -> bool:
+    """A journal that is taken along holds exact times: none of an anonymous session while responses come in."""
+    return session.state != CAPTURING or not audience.endswith(DATED)

@@ -7,6 +7,9 @@ FACILITATOR, PARTICIPANT, VISITOR, PROJECTOR = "facilitator", "participant", "vi
 # The audience a facilitator is while there is nothing to look into: before close, and again after a reopen.
 PREPARING = "preparing"
 CLAIM = "claim"
+# What the audiences of an anonymous session end with: they are told the day of a submission while capture is open, so
+# that pages follow, and nothing of it afterwards.
+DATED, TIMELESS = ":dated", ":timeless"
 
 DRAFT, CAPTURING, CLOSED, REVEALED = "draft", "capturing", "closed", "revealed"
 STATES = (DRAFT, CAPTURING, CLOSED, REVEALED)
@@ -51,6 +54,9 @@ MIN_TIMER, MAX_TIMER = 30, 2_592_000
 LEAST_RESPONSES = 3
 SALT_BYTES = 16
 CLAIM_SECONDS = 60 * 86_400
+CLAIMS_A_MINUTE = 60  # of one name
+SUBMITS_A_MINUTE, SUBMITS_AN_HOUR = 60, 600  # under one name
+AUTHORSHIPS_A_MINUTE = 60  # asked for under one name
 ERASURE_TRIES = 10_000  # with a minute between them, about a week
 # Names that stand in the event `started`; with 50 actions, the prompts and six bytes a character it stays below the
 # 256 KiB of an event. Further members follow in events of their own.

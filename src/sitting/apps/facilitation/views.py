@@ -1,7 +1,8 @@
 """Who sees what of a facilitation. What is not shown here is shown nowhere: pages, JSON, streams and exports ask here.
 
 Audiences: `preparing` and `facilitator` (the same people before and after capture is closed), `claim:<n>` (a device
-that holds a name), `projector` (the big screen, which shows what a participant may see), and `visitor`.
+that holds a name), `projector` (the big screen, which shows what a participant may see), and `visitor`. What follows
+them in an anonymous session is which times they are told (terms.py).
 
 Others' cards, points and their length, and all that a synthesis says, are withheld from everybody while capture is
 open, from everybody but the facilitators until the reveal. The withheld is null, never empty, so its amount is hidden.
@@ -48,7 +49,14 @@ _STAFF = (FACILITATOR, PREPARING)
 
 
 def audience(session: Session, actor: Actor, role: str) -> str:
-    """Who sees the same. A role this file does not know sees nothing."""
+    """Who sees the same, and is told the same times. A role this file does not know sees nothing."""
+    found = _viewer(session, actor, role)
+    if found == VISITOR or session.data.get("anonymity") != ANONYMOUS:
+        return found
+    return found + (terms.TIMELESS if session.state in terms.AFTER_CAPTURE else terms.DATED)
+
+
+def _viewer(session: Session, actor: Actor, role: str) -> str:
     if actor.id == people.PROJECTOR_ID:
         return PROJECTOR
     if role in (FACILITATOR, SYSTEM):
@@ -57,9 +65,14 @@ def audience(session: Session, actor: Actor, role: str) -> str:
     return f"{CLAIM}:{held[1]['claim']}" if held is not None else VISITOR
 
 
+def viewer(audience: str) -> str:
+    """Who an audience is, whatever times it is told."""
+    return audience.removesuffix(terms.TIMELESS).removesuffix(terms.DATED)
+
+
 def claim_number(audience: str) -> int | None:
     """The claim an audience is, or None."""
-    kind, _, number = audience.partition(":")
+    kind, _, number = viewer(audience).partition(":")
     return int(number) if kind == CLAIM else None
 
 
@@ -67,20 +80,20 @@ def sees_content(session: Session, audience: str) -> bool:
     """Whether others' responses and the synthesis are shown to this audience now."""
     if session.state == REVEALED:
         return audience != VISITOR
-    return session.state == CLOSED and audience == FACILITATOR
+    return session.state == CLOSED and viewer(audience) == FACILITATOR
 
 
 def sees_names(session: Session, audience: str) -> bool:
     """Whether names stand beside responses for this audience."""
     level = session.data["anonymity"]
-    return bool(level == NAMED or (level != ANONYMOUS and audience in _STAFF))
+    return bool(level == NAMED or (level != ANONYMOUS and viewer(audience) in _STAFF))
 
 
 def view(session: Session, audience: str, now: datetime) -> dict[str, Any]:
     """The session as one audience sees it, without what the team adds."""
     if not session.data:
         return {"as_of": session.position}
-    if audience in _STAFF:
+    if viewer(audience) in _STAFF:
         return panel(session, None, now, preview=False)
     return lobby(session) if audience == VISITOR else room(session, audience, now)
 
@@ -336,7 +349,7 @@ def _content(response: Mapping[str, Any], *, salt: bool) -> dict[str, Any]:
 def grouping(session: Session, audience: str) -> dict[str, Any] | None:
     """The responses grouped without a model, where they may be seen."""
     shown = shown_responses(session, audience)
-    return None if shown is None else floor.group((each["response"], each["bullets"]) for each in shown)
+    return None if shown is None else floor.remembered(session, ((each["response"], each["bullets"]) for each in shown))
 
 
 def room(session: Session, audience: str, now: datetime, team: Session | None = None) -> dict[str, Any]:
@@ -476,7 +489,7 @@ def final(event: Event) -> Final | None:
 
 def needs(session: Session, audience: str) -> str | None:
     """What the session waits for from this audience."""
-    if audience not in _STAFF:
+    if viewer(audience) not in _STAFF:
         return None
     return {DRAFT: "Start capturing.", CAPTURING: "Close capture when everybody is done.", CLOSED: "Reveal."}.get(
         session.state

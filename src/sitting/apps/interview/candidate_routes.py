@@ -326,7 +326,7 @@ async def _find(request: Request, code: str) -> Seat | Device | None:
         session = known[0]
         return await _by_cookie(request, session) or Seat(session, credential)
     prefix = deps.cookie_name(request, f"{KIND}-")
-    held = [name.removeprefix(prefix) for name in deps.cookies(request) if name.startswith(prefix)]
+    held = [name.removeprefix(prefix) for name in request.cookies if name.startswith(prefix)]
     for session in held[-MAX_SEATS:]:  # a browser sends the newest last
         device = await _by_cookie(request, session)
         if device is not None and await _is_its_code(request, device, code):

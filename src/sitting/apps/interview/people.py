@@ -14,7 +14,7 @@ from datetime import datetime
 
 from ... import errors
 from ...core.event import Fact
-from ...core.kind import Ask, Decision, Grant
+from ...core.kind import Ask, Charge, Decision, Grant
 from ...core.session import Session
 from . import clock
 from .commands import AddInterviewer, Join, RemoveInterviewer, RevokeLink, RotateLink
@@ -22,6 +22,7 @@ from .refusals import INTERVIEWER_NOT_FOUND
 from .terms import (
     CANDIDATE,
     INTERVIEWER,
+    JOINS_A_MINUTE,
     LINK_SECONDS,
     MAX_DEVICES,
     MAX_INTERVIEWERS,
@@ -73,7 +74,16 @@ def join(ask: Ask, _command: Join) -> Decision:
     gone = [devices[number] for number in sorted(devices)[: max(0, len(devices) + 1 - MAX_DEVICES)]]
     grants = [*(Grant(actor, None) for actor in gone), Grant(ask.actor.id, CANDIDATE)]
     fact = Fact(EventType.CANDIDATE_JOINED, {"device": device, "notice_version": NOTICE_VERSION})
-    return Decision((fact,), grants=tuple(grants))
+    return Decision((fact,), charges=(_joining(ask),), grants=tuple(grants))
+
+
+def _joining(ask: Ask) -> Charge:
+    """One of so many in a minute by the same link; a new link counts anew."""
+    now = clock.ms(ask.now)
+    minute, past = divmod(now, 60_000)
+    account = f"interview.joins:{ask.session.id}:{ask.session.data['link']['version']}:{minute}"
+    refusal = errors.RateLimited(retry_after=(60_000 - past + 999) // 1000)
+    return Charge(account, 1, JOINS_A_MINUTE, refusal, until=clock.at(now - past + 60_000))
 
 
 def rotate_link(ask: Ask, command: RotateLink) -> Decision:

@@ -30,7 +30,7 @@ from . import (
     wording,
 )
 from .edge import KIND, interviewer
-from .refusals import CHALLENGE_NOT_FOUND, INTERVIEWER_NOT_FOUND
+from .refusals import CHALLENGE_NOT_FOUND
 
 router = APIRouter(tags=["interview"])
 Who = Annotated[Actor, Depends(interviewer)]
