@@ -37,7 +37,7 @@ SCOPES = ("*", "read")
 SIGN_IN_SECONDS = 14 * 24 * 3600
 LINK_SECONDS = 900
 FIRST_LINK_SECONDS = 24 * 3600
-MAX_TOKENS = 100
+MAX_TOKENS, MAX_EMAIL = 100, 254
 ATTEMPTS_BY_EMAIL, ATTEMPTS_BY_ADDRESS = 10, 30
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _SPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -486,9 +486,10 @@ def _email(email: str | None) -> str | None:
 
 def _email_or_none(email: str) -> str | None:
     """The spelling an address is stored and looked up in; hosts of a local network are addresses too."""
+    email = email.strip()
+    if len(email) > MAX_EMAIL:  # before it is normalised, which takes time by the square of the length
+        return None
     try:
-        return validate_email(
-            email.strip(), check_deliverability=False, globally_deliverable=False
-        ).normalized.casefold()
+        return validate_email(email, check_deliverability=False, globally_deliverable=False).normalized.casefold()
     except EmailNotValidError:
         return None

@@ -307,7 +307,7 @@ def verify(
     verdicts = [bundle.verify_file(_bytes(Path(name)), key=key) for name in what or () if Path(name).is_file()]
     ids = [name for name in what or () if not Path(name).is_file()]
     if key and (ids or not what):
-        raise errors.Invalid(f"--key is for files, which are signed. {ids[0] if ids else 'A stored session'} is none.")
+        raise errors.Invalid("--key is for files: what is stored is not signed.")
     if ids or not what:
         with opened(data, database) as installation:
             ids = ids or installation.store.read(_every_session).result()

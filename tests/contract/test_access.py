@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -39,6 +40,21 @@ def access(store: Store, clock: ManualClock) -> Iterator[Access]:
 @pytest.fixture
 def ada(access: Access) -> str:
     return access.create_account("Ada", email=EMAIL, password=RIGHT).result()
+
+
+# An address
+
+
+def test_an_address_that_is_too_long_is_none(access: Access, ada: str) -> None:
+    domain = "@example.com"
+    for wrong in ("a" * (255 - len(domain)) + domain, "a" + "\u0315\u0316" * 30_000 + domain):
+        before = time.process_time()
+        with pytest.raises(errors.Invalid):
+            access.create_account("Bob", email=wrong).result()
+        with pytest.raises(errors.NotAuthenticated):
+            access.sign_in(wrong, RIGHT).result()
+        assert time.process_time() - before < 1, "it was normalised first"
+    assert access.sign_in(f"  {EMAIL}{' ' * 1000}", RIGHT).result()
 
 
 # The person at the machine

@@ -7,9 +7,11 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import pysqlite3
 import pytest
 from argon2 import PasswordHasher
 
@@ -207,6 +209,30 @@ def test_a_backup_in_which_one_word_was_changed_is_refused(live: Store, tmp_path
     file.write_bytes(file.read_bytes().replace(b"ada@", b"eve@", 1))
     with pytest.raises(errors.Misuse, match="damaged: .*index"):
         restore(Settings(data=tmp_path / "new"), file)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "TRIGGER t AFTER INSERT ON tokens BEGIN INSERT INTO links VALUES ('h', new.account, new.space, '2099'); END",
+        "VIEW v AS SELECT * FROM accounts",
+        "TABLE t (x)",
+        "INDEX i ON accounts (name)",
+    ],
+)
+def test_a_backup_with_a_thing_that_is_not_ours_is_refused(live: Store, tmp_path: Path, made: str) -> None:
+    """A trigger would go on acting in the restored database."""
+    file = tmp_path / "copy.sitting"
+    backup(live, file)
+    with closing(pysqlite3.connect(file)) as connection:
+        connection.execute("ANALYZE")
+    with closing(pysqlite3.connect(file)) as connection:
+        restore(Settings(data=tmp_path / "good"), file)
+        connection.execute(f"CREATE {made}")
+    sort, name = made.split()[:2]
+    with pytest.raises(errors.Misuse, match=f"holds the {sort.lower()} {name}, which is not Sitting's"):
+        restore(Settings(data=tmp_path / "new"), file)
+    assert not (tmp_path / "new").exists()
 
 
 def test_without_room_there_is_no_backup_and_no_restore(live: Store, settings: Settings, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_session_goes_out_and_comes_back(run: Bench, elsewhere: Bench) -> None
     session = told(run)
     raw = exported(run, session)
     manifest, records, verdict = bundle.read(raw)
-    assert verdict == Verdict(session, True, 7, records[-1].hash.hex())
+    assert verdict == Verdict(session, True, 7, records[-1].hash.hex(), erased=2)
     assert {name: manifest[name] for name in ("format", "kind", "session", "seq", "state")} == {
         "format": "sitting.bundle/1",
         "kind": "workshop",
@@ -119,7 +119,7 @@ def test_a_session_goes_out_and_comes_back(run: Bench, elsewhere: Bench) -> None
         "seq": 7,
         "state": "open",
     }
-    assert bundle.verify_file(raw) == verdict
+    assert bundle.verify_file(raw) == replace(verdict, signed_by=bundle.public(KEY))
     brought = elsewhere(bring_in(elsewhere.engine, raw, ADMIN, KEY))
     assert (brought.id, brought.space, brought.seq) == (session, "s1", 7)
     before, after = (made(made.engine.at(session, actor, 7)) for made, actor in ((run, ADA), (elsewhere, ADMIN)))
@@ -142,7 +142,8 @@ def test_what_is_withheld_still_verifies_and_says_nothing(run: Bench, elsewhere:
     assert [set(part) for part in lines[2]["parts"]] == [{"owner", "content", "salt", "commitment"}, {"commitment"}]
     assert b"secret" not in files["journal.jsonl"]
     verdict = bundle.read(raw)[2]
-    assert (verdict.ok, verdict.checked, verdict.withheld) == (True, 7, 1)
+    assert (verdict.ok, verdict.checked, verdict.withheld, verdict.erased) == (True, 7, 1, 1)
+    assert ", 1 withheld, 1 parts erased" in verdict.said
     with pytest.raises(errors.Invalid, match="can be verified, but not brought in"):
         bring_in(elsewhere.engine, raw, ADMIN, KEY)
 
@@ -338,6 +339,27 @@ def test_a_forgery_that_is_whole_verifies_under_its_own_key_only(run: Bench) -> 
     manifest, _, verdict = bundle.read(forged)
     assert verdict.ok
     assert manifest["public_key"] == bundle.public(OTHER_KEY) != bundle.read(raw)[0]["public_key"]
+
+
+def test_a_file_says_who_signed_it_and_a_key_can_be_demanded(run: Bench) -> None:
+    """A forgery is whole, and told from the house's own only by its key."""
+    session = told(run)
+    raw = exported(run, session)
+    forged = resealed(raw, lambda lines: lines[3]["parts"][0].update(content={"text": "never said"}))
+    ours, theirs = bundle.public(KEY), bundle.public(OTHER_KEY)
+    for mine, other in ((raw, forged), (json.dumps(document(run, session)).encode(), forged)):
+        for key in ("", ours, ours.upper() + "\n", ours[: bundle.FINGERPRINT]):
+            verdict = bundle.verify_file(mine, key=key)
+            assert verdict.ok and verdict.signed_by == ours
+            assert verdict.said.endswith(f", signed by {ours[:32]}")
+        assert bundle.verify_file(other).signed_by == theirs
+        found = bundle.verify_file(other, key=ours)
+        assert (found.ok, found.said) == (False, f"NOT whole: it is signed by another key, {theirs[:32]}")
+    for wrong in (ours[:31], "x" * 64, ours + "00"):
+        with pytest.raises(errors.Invalid, match=r"."):
+            bundle.verify_file(raw, key=wrong)
+    broken = bundle.verify_file(zipped({**unzipped(raw), "signature": bytes(64)}), key=ours)
+    assert (broken.ok, broken.signed_by) == (False, "")
 
 
 def test_what_another_house_signed_is_for_administrators(run: Bench, elsewhere: Bench) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from sitting import bundle, errors
 from sitting.bundle import verify
+from sitting.core import chain
 from sitting.store import Store
 from tests.contract.test_bundle import exported, resealed, told
 from tests.support.engines import Bench, bench
@@ -64,6 +65,13 @@ EDITS: dict[str, Edit] = {
     "a part away": Edit(("DELETE FROM parts WHERE session = '{s}' AND seq = 3",), "chain is broken", 3),
     "the tail cut": Edit(("DELETE FROM events WHERE session = '{s}' AND seq > 5",), "does not end where", 7),
     "the state": Edit(("UPDATE sessions SET state = 'closed' WHERE id = '{s}'",), "not what the journal gives", 7),
+    "when it was made": Edit(
+        ("UPDATE sessions SET created_at = replace(created_at, '2026', '2025') WHERE id = '{s}'",), "begin and end", 7
+    ),
+    "when it last changed": Edit(
+        ("UPDATE sessions SET updated_at = replace(updated_at, '2026', '2027') WHERE id = '{s}'",), "begin and end", 7
+    ),
+    "its kind": Edit(("UPDATE sessions SET kind = 'party' WHERE id = '{s}'",), "its kind 'party' is not known here", 7),
     "the folded data": Edit(
         ("UPDATE sessions SET data = replace(data, '\"said\":5', '\"said\":1') WHERE id = '{s}'",),
         "not what the journal gives", 7,
@@ -74,6 +82,18 @@ EDITS: dict[str, Edit] = {
         ("UPDATE parts SET content = NULL, salt = NULL WHERE session = '{s}' AND seq = 1",), "not what the journal", 7
     ),
     "a whole session away, unless somebody kept its id": Edit(("DELETE FROM sessions WHERE id = '{s}'",), "NotFound"),
+    "the owners of two parts of an event exchanged": Edit(
+        (
+            "UPDATE parts SET owner = 'x' WHERE session = '{s}' AND seq = 3 AND owner = 'user:ada'",
+            "UPDATE parts SET owner = 'user:ada' WHERE session = '{s}' AND seq = 3 AND owner = 'user:bob'",
+            "UPDATE parts SET owner = 'user:bob' WHERE session = '{s}' AND seq = 3 AND owner = 'x'",
+        ),
+        "not what the journal gives", 7,  # where the state rests on whose a part is; the chain does not say
+    ),
+    "a grant": Edit(("UPDATE grants SET role = 'lead' WHERE session = '{s}'",), None),
+    "the whole session marked as erased": Edit(
+        ("UPDATE sessions SET erased_at = updated_at, data = '{{}}' WHERE id = '{s}'",), None
+    ),
     # What only a head that was kept elsewhere gives away:
     "the tail cut and the head moved back": Edit(
         (
@@ -85,10 +105,6 @@ EDITS: dict[str, Edit] = {
         None,
     ),
     # What the chain does not hold: who may, whose content a part is, and that an erased session has no state.
-    "a grant": Edit(("UPDATE grants SET role = 'lead' WHERE session = '{s}'",), None),
-    "the whole session marked as erased": Edit(
-        ("UPDATE sessions SET erased_at = updated_at, data = '{{}}' WHERE id = '{s}'",), None
-    ),
 }  # fmt: skip
 
 
@@ -142,8 +158,31 @@ def test_what_verify_is_asked_of_an_unknown_session(run: Bench) -> None:
             run(verify(run.store, run.engine.kinds, id, epoch=3))
 
 
-def test_a_session_of_a_kind_not_known_here_is_checked_as_a_chain(run: Bench) -> None:
+def test_a_session_of_a_kind_not_known_here_is_checked_as_a_chain_and_not_called_whole(run: Bench) -> None:
     session = told(run)
-    run(run.store.write(lambda tx: tx.run(text("UPDATE sessions SET state = 'closed'"))))
-    assert run(verify(run.store, {}, session, epoch=3)).ok
-    assert not run(verify(run.store, run.engine.kinds, session, epoch=3)).ok
+    verdict = run(verify(run.store, {}, session, epoch=3))
+    assert (verdict.ok, verdict.checked) == (False, 7)
+    assert verdict.said.startswith("NOT whole at 7: its kind 'workshop' is not known here")
+
+
+def test_a_journal_that_is_gone_whole_is_missed(run: Bench) -> None:
+    session = told(run)
+
+    def change(tx: Any) -> None:
+        for table in ("events", "parts"):
+            tx.run(text(f"DELETE FROM {table}"))
+        tx.run(text("UPDATE sessions SET seq = 0, head = :h").bindparams(h=chain.GENESIS))
+
+    run(run.store.write(change))
+    verdict = run(verify(run.store, run.engine.kinds, session, epoch=3))
+    assert not verdict.ok and "begin and end when" in verdict.said
+
+
+def test_a_verdict_counts_what_was_erased(run: Bench) -> None:
+    session = told(run)
+    verdict = run(verify(run.store, run.engine.kinds, session, epoch=3))
+    assert (verdict.ok, verdict.erased) == (True, 2)
+    assert verdict.said == f"verified, 7 events, head {verdict.head[:16]}, 2 parts erased"
+    run(run.store.write(lambda tx: tx.run(text("UPDATE sessions SET data = 'x'"))))
+    unreadable = run(verify(run.store, run.engine.kinds, session, epoch=3))
+    assert unreadable.said.startswith("NOT whole: what is stored cannot")

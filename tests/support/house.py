@@ -24,6 +24,7 @@ FLOORS: tuple[dict[str, tuple[str, ...]], ...] = (
         "hints": ("hints",),
         "logs": ("logs",),
         "tracing": ("tracing",),
+        "outfile": ("outfile",),
     },
     {"core": ("core",)},
     {

@@ -80,6 +80,29 @@ def test_an_image_is_not_fetched() -> None:
     assert "<img" not in markdown("![x](http://evil.example/x.png)")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "|" * 46 + "\n" + "|" + "-|" * 45 + "\n" + "|\n" * 45,
+        ("|" * 11 + "\n" + "|" + "-|" * 10 + "\n" + "|\n" * 10 + "\n") * 40,
+        "> " + "|a" * 300 + "|\n> " + "|-" * 300 + "|\n" + "> |\n" * 300,
+        "[a]: http://b.example/" + "c" * 2000 + "\n\n" + "[a]" * 800,
+        '[a]: http://b.example "' + "&" * 2000 + '"\n\n' + "[a]" * 800,
+    ],
+    ids=["one table", "many tables", "a table in a quotation", "an address", "a title"],
+)
+def test_a_short_text_becomes_no_large_page(text: str) -> None:
+    html = markdown(text)
+    assert "<td>" not in html and "href" not in html
+    assert len(html) < 5 * len(text)
+
+
+def test_tables_and_references_of_a_usual_size_stay() -> None:
+    assert markdown("| a | b | c | d |\n|---|---|---|---|\n" + "| 1 | 2 | 3 | 4 |\n" * 300).count("<td>") == 1200
+    sources = "\n".join(f"[{n}]: https://a.example/{'b' * 80}/{n}" for n in range(30))
+    assert markdown("".join(f"As [{n}] says. " for n in range(30)) + "\n\n" + sources).count("<a href=") == 30
+
+
 def test_an_erased_text_is_nothing() -> None:
     assert markdown(None) == ""
 

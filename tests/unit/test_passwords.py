@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
@@ -36,6 +37,31 @@ def test_nobody_s_password_matches_nothing_and_runs_the_same_work(some: Password
     assert not some.match(None, "")
     assert not some.match("not a hash", RIGHT)
     assert not some.match(some.hash(RIGHT), "\ud800 no text at all")
+
+
+class Counted(PasswordHasher):
+    """What is hashed to be compared, by its length."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=64, parallelism=1)
+        self.lengths: list[int] = []
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        self.lengths.append(len(password))
+        return super().verify(hash, password)
+
+
+def test_a_password_that_is_too_long_costs_one_hash_of_little_and_matches_nothing() -> None:
+    counted = Counted()
+    some = Passwords(ManualClock(), hasher=counted)
+    longest = "x" * passwords.MAX_PASSWORD
+    known = [some.hash(longest), some.hash(RIGHT), counted.hash(b""), None]
+    for hashed in known:
+        assert not some.match(hashed, longest + "x")
+        assert not some.match(hashed, "a" + "\u0315\u0316" * 50_000)
+    assert counted.lengths == [0] * 2 * len(known)
+    assert some.match(known[0], longest)
+    some.close()
 
 
 def test_a_hash_of_another_cost_is_renewed(some: Passwords) -> None:

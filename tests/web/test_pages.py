@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import func, text, update
 
 from sitting import bundle
 from sitting.core.kind import Workroom
@@ -224,6 +224,24 @@ def test_the_page_of_a_session_says_how_it_stands(visitor: Visitor) -> None:
         assert f'action="{at}/do/{verb}"' not in page
     assert f'action="{at}/delete"' not in page, "an open notebook cannot be deleted"
     assert "style=" not in page and "<script>" not in page
+
+
+def test_the_page_says_what_was_erased_and_what_is_not_whole(visitor: Visitor) -> None:
+    at = open_toy(visitor)
+    visitor.send(f"{at}/do/note", {"text": "six words of ten are used"}, seen=at)
+    found = re.search(r"user:\w+", visitor.page(at))
+    assert found is not None
+    visitor.send(f"{at}/do/forget", {"actor": found[0]}, seen=at)
+    assert re.search(r"Verified: \d entries, nothing changed. \d parts? erased.", shown(visitor.page(at)))
+    id = at.rpartition("/")[2]
+    assert visitor.client.get(f"/v1{at}/verify").json().keys() == {
+        *("session", "ok", "checked", "head", "reason", "seq", "withheld", "erased"),
+    }
+    change = text("UPDATE sessions SET created_at = '2020-01-01T00:00:00.000Z' WHERE id = :id").bindparams(id=id)
+    visitor.installation.store.write(lambda tx: tx.run(change)).result()
+    assert "Does not verify: the journal does not begin and end when the session says it does." in shown(
+        visitor.page(at)
+    )
 
 
 def test_a_command_leads_back_to_the_session(visitor: Visitor) -> None:

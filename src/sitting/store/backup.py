@@ -132,16 +132,17 @@ def _check(file: Path) -> None:
         raise errors.Misuse(f"{file} is not a backup, or is damaged: {error}.") from error
     if found != ("ok",) or epoch is None:
         raise errors.Misuse(f"{file} is damaged: {found[0] if epoch else 'it has no epoch'}.")
-    if strange := sorted(set(there) - _objects()):
-        raise errors.Misuse(f"{file} holds the {' '.join(strange[0])}, which is none of Sitting's.")
+    # A trigger or a view would go on acting in the restored database. Names with sqlite_ are the library's own tables.
+    strange = [(kind, name) for kind, name in there if kind not in ("table", "index") or not _is_known(name)]
+    if strange:
+        raise errors.Misuse(f"{file} holds the {' '.join(strange[0])}, which is not Sitting's.")
 
 
-def _objects() -> set[tuple[str, str]]:
-    """All that a database may hold: a trigger or a view would go on acting in the restored one."""
+def _is_known(name: str) -> bool:
+    """Whether the schema has a table or an index of this name."""
     tables = metadata.tables.values()
-    indexes = {("index", str(index.name)) for table in tables for index in table.indexes}
-    return {("table", migrate.NOTED), ("index", f"sqlite_autoindex_{migrate.NOTED}_1")} | indexes | {
-        ("table", table.name) for table in tables
+    return name.startswith("sqlite_") or name in {migrate.NOTED, *metadata.tables} | {
+        str(index.name) for table in tables for index in table.indexes
     }
 
 

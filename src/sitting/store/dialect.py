@@ -103,13 +103,13 @@ def _keep_private(file: Path) -> None:
     system refuses here, SQLite is refused too, and says so; or the file is somebody else's, who answers for its mode.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    real = os.path.realpath(file)
+    real = Path(os.path.realpath(file))
     with _MAKING, suppress(OSError):
         os.close(os.open(real, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    for part in ("", "-wal", "-shm"):
+    for each in (real, Path(f"{real}-wal"), Path(f"{real}-shm")):
         with suppress(OSError):
-            if (mode := os.stat(real + part).st_mode) & 0o007:
-                os.chmod(real + part, mode & 0o770)
+            if (mode := each.stat().st_mode) & 0o007:
+                each.chmod(mode & 0o770)
 
 
 def address(url: str) -> URL:

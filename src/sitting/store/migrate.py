@@ -19,7 +19,7 @@ from .schema import metadata
 
 FOLDER = Path(__file__).with_name("migrations")
 _STEP = re.compile(r"(\d{4})_\w+\.py")
-_NOTED = "alembic_version"
+NOTED = "alembic_version"
 
 
 def upgrade(store: Store) -> tuple[str, ...]:
@@ -50,8 +50,8 @@ def _pending(connection: Connection) -> tuple[str, ...]:
     steps = sorted(match[1] for path in FOLDER.iterdir() if (match := _STEP.fullmatch(path.name)))
     look = inspect(connection)
     row = None
-    if look.has_table(_NOTED):
-        row = connection.exec_driver_sql(f"SELECT version_num FROM {_NOTED}").first()  # noqa: S608
+    if look.has_table(NOTED):
+        row = connection.exec_driver_sql(f"SELECT version_num FROM {NOTED}").first()  # noqa: S608
     if row is None:
         if strange := sorted(set(metadata.tables) & set(look.get_table_names())):
             raise errors.Misuse(f"This database is not Sitting's: it has a table '{strange[0]}' of its own.")

@@ -263,7 +263,9 @@ async def verify(request: Request) -> Response:
     id = request.path_params["id"]
     await deps.settle(installation.engine.view(id, actor))
     verdict = await deps.settle(bundle.verify(installation.store, installation.kinds, id, epoch=installation.epoch))
-    return answer.json(asdict(verdict))
+    told = asdict(verdict)
+    del told["signed_by"]  # of files
+    return answer.json(told)
 
 
 async def live(request: Request) -> Response:

@@ -433,5 +433,6 @@ _SCHEMAS: Json = {
         reason=_STRING,
         seq={"type": ["integer", "null"]},
         withheld=_COUNT,
+        erased=_COUNT,
     ),
 }

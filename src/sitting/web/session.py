@@ -222,7 +222,7 @@ async def _verdict(request: Request, session: Session) -> dict[str, Any]:
     found = await deps.settle(
         bundle.verify(installation.store, installation.kinds, session.id, epoch=installation.epoch)
     )
-    return {"ok": found.ok, "head": found.head, "checked": found.checked, "reason": found.reason}
+    return {name: getattr(found, name) for name in ("ok", "head", "checked", "erased", "reason")}
 
 
 async def _turns(request: Request, page: Page, who: Actor) -> list[dict[str, Any]]:

@@ -20,7 +20,6 @@ from .errors import status_of
 
 router = APIRouter(include_in_schema=False)
 SECRETS = (r"(/sign-in/).+",)
-LINK_TTL_SECONDS = 60
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}", re.ASCII)
 _NOT_BACK_TO = ("/sign-in", "/sign-out")
 
@@ -52,16 +51,18 @@ async def show(request: Request) -> Response:
 
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
-    """By e-mail and password, or by an access token that may do everything its owner may."""
+    """By e-mail and password. An access token signs nobody in: a sign-in would outlive it and may do more."""
     await _from_our_page(request)
     form = await deps.form(request)
     back = own_path(form.get("next", "/"))
-    by_token = form.get("method") == "token"
+    address = request.client.host if request.client else ""
+    previous = deps.cookie(request, deps.SIGN_IN)
+    email, password = form.get("email", ""), form.get("password", "")
+    access = deps.installation(request).access
     try:
-        cookie = await (_by_token(request, form) if by_token else _by_password(request, form))
+        cookie = await deps.settle(access.sign_in(email[:320], password, address=address, previous=previous))
     except (errors.NotAuthenticated, errors.RateLimited) as refusal:
-        mode = "token" if by_token else "password"
-        return await _form(request, back, refusal, mode=mode, email=form.get("email", "")[:254])
+        return await _form(request, back, refusal, email=email[:254])
     return _welcome(request, cookie, back)
 
 
@@ -116,9 +117,7 @@ async def sign_out_everywhere(request: Request) -> Response:
     return _goodbye(request)
 
 
-async def _form(
-    request: Request, back: str, refusal: errors.Refusal | None = None, *, mode: str = "password", email: str = ""
-) -> Response:
+async def _form(request: Request, back: str, refusal: errors.Refusal | None = None, *, email: str = "") -> Response:
     headers = {}
     if refusal is not None and "retry_after" in refusal.facts:
         headers["Retry-After"] = str(max(1, round(refusal.facts["retry_after"])))
@@ -128,7 +127,6 @@ async def _form(
         status=200 if refusal is None else status_of(refusal),
         headers=headers,
         next=back,
-        mode=mode,
         email=email,
         error="" if refusal is None else sentence(refusal),
         joins=[app.join for app in deps.installation(request).apps if app.join],
@@ -140,28 +138,6 @@ async def _from_our_page(request: Request) -> None:
     """The form's token is that of whoever saw the page: of the person signed in, or of nobody in particular."""
     known = await deps.maybe(request)
     await deps.check_csrf(request, known.csrf if known is not None else None)
-
-
-async def _by_password(request: Request, form: deps.Form) -> str:
-    address = request.client.host if request.client else ""
-    previous = deps.cookie(request, deps.SIGN_IN)
-    access = deps.installation(request).access
-    return await deps.settle(
-        access.sign_in(form.get("email", "")[:320], form.get("password", ""), address=address, previous=previous)
-    )
-
-
-async def _by_token(request: Request, form: deps.Form) -> str:
-    """A token that may only read signs nobody in, for the sign-in could do more than the token."""
-    access = deps.installation(request).access
-    try:
-        actor = await deps.settle(access.by_token(form.get("token", "").strip()))
-    except errors.NotAuthenticated:
-        raise errors.NotAuthenticated("This is not a valid access token.") from None
-    if not actor.may_write:
-        raise errors.NotAuthenticated("This token may only read; it cannot sign in.")
-    link = await deps.settle(access.make_link(actor.id, space=actor.space, ttl_seconds=LINK_TTL_SECONDS))
-    return await deps.settle(access.use_link(link, previous=deps.cookie(request, deps.SIGN_IN)))
 
 
 def _link(token: str) -> str:

@@ -38,6 +38,7 @@ from sitting.apps.facilitation.team_commands import (
 )
 from sitting.core import strict
 from sitting.core.actor import guest
+from sitting.core.event import Event
 from sitting.core.kind import Ask, Command
 from sitting.core.session import Session
 from sitting.engine import Where
@@ -360,3 +361,21 @@ def test_the_name_of_an_actions_owner_goes_with_the_member(table: Table) -> None
     assert owner() == {"id": 1, "name": "Erased member"}
     assert "Alice" not in str([table.bench(table.engine.journal(id, ADA)) for id in (table.team, january, february)])
     assert table.verified(february)
+
+
+@pytest.mark.parametrize(
+    ("type", "change"),
+    [
+        ("created", {"code": "X" * 5000}),
+        ("created", {"code": 7}),
+        ("edited", {"code": "X" * 21}),
+        ("action_added", {"month": None}),
+        ("action_added", {"month": 7}),
+    ],
+)
+def test_what_no_page_could_show_is_no_event_of_a_team(type: str, change: dict[str, Any]) -> None:
+    """A forged bundle may hold it; it is refused there."""
+    data = {"code": "ABC234", "settings": {}, "action": 1, "owner_member_id": None, "due_on": None, "session_id": "s"}
+    event = Event(1, type, "user:ada", "facilitator", START, {**data, "month": MONTH, **change}, {})
+    with pytest.raises(ValueError):
+        TEAM.after(Session("t", "team", "s1"), event)

@@ -166,3 +166,56 @@ def test_an_erased_text_breaks_nothing() -> None:
     assert not challenges.matches(item, q="x", tag="x")
     assert challenges.KIND.search(blank).strip() == ""
     assert challenges.KIND.tell(event, "reader") is not None
+
+
+FORGED: tuple[dict[str, Any], ...] = (
+    {"estimated_duration": "x"},
+    {"estimated_duration": 1e15},
+    {"category": ["a"]},
+    {"difficulty": {"a": 1}},
+    {"hints": 7},
+    {"hints": [{"a": 1}]},
+    {"tags": [1]},
+    {"test_cases": [1]},
+    {"description": None},
+    {"is_template": "z"},
+    {"of_mine": 1},
+)
+
+
+@pytest.mark.parametrize("change", FORGED)
+def test_what_no_command_writes_is_no_challenge(change: dict[str, Any]) -> None:
+    """One such challenge in a bundle would break the library's lists for a whole space."""
+    session = made(hints=["a"])
+    whole = dict(challenges.fields_of(session))
+    created = Event(1, "created", ANN.id, "owner", NOW, {}, {challenges.TEXTS: whole | change})
+    with pytest.raises(ValueError):
+        challenges.KIND.after(Session(session.id, "challenge", "space"), created)
+    edited = Event(2, "edited", ANN.id, "owner", NOW, {"fields": sorted(change)}, {challenges.TEXTS: change})
+    with pytest.raises(ValueError):
+        challenges.KIND.after(session, edited)
+
+
+def test_nothing_comes_before_a_challenge_is_made_whole() -> None:
+    session = made()
+    blank = Session(session.id, "challenge", "space")
+    part = dict(challenges.fields_of(session))
+    del part["tags"]
+    for event in (
+        Event(1, "created", ANN.id, "owner", NOW, {}, {challenges.TEXTS: part}),
+        Event(1, "created", ANN.id, "owner", NOW, {}, {}),
+        Event(1, "archived", ANN.id, "owner", NOW, {}),
+        Event(1, "edited", ANN.id, "owner", NOW, {"fields": []}, {challenges.TEXTS: {}}),
+    ):
+        with pytest.raises(LookupError):
+            challenges.KIND.after(blank, event)
+    with pytest.raises(LookupError):
+        challenges.KIND.after(session, Event(2, "edited", ANN.id, "owner", NOW, {}, {challenges.TEXTS: {}}))
+
+
+def test_an_erased_challenge_is_not_offered() -> None:
+    session = made()
+    event = Event(1, "created", ANN.id, "owner", NOW, {}, {challenges.TEXTS: None})
+    blank = challenges.KIND.after(Session(session.id, "challenge", "space"), event)
+    assert challenges.offered({session.id: session}.get, session.id) is not None
+    assert challenges.offered({session.id: blank}.get, session.id) is None

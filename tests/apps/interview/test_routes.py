@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +14,13 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sitting import bundle
 from sitting.apps.interview.app import APP
+from sitting.apps.interview.challenges import BUILT_IN
 from sitting.config import Settings
+from sitting.core import chain
 from sitting.installation import Installation
 from tests.support.serving import Served, running
 
@@ -427,3 +433,52 @@ def test_the_challenge_library(house: Served, ann: httpx.Client) -> None:
     used = {item["id"]: item for item in ann.get("/challenges/stats").json()["items"]}
     assert used[planned["challenge_id"]]["uses"] == 1
     refused(ann.get("/challenges/nonsense"), 404, "NOT_FOUND", "Challenge not found")
+
+
+def challenge_bundle(id: str, change: dict[str, Any] | None) -> bytes:
+    """A challenge of a key of one's own; `change` None: its texts are erased."""
+    key = Ed25519PrivateKey.generate()
+    fields = {**next(iter(BUILT_IN.values())), **(change or {})}
+    record = chain.seal(
+        chain.GENESIS, session=id, seq=1, type="created", actor="user:x", role="owner", at="2026-03-01T09:00:00.000Z",
+        data={}, personal={"challenge": fields}, salts=[bytes(16), bytes(16)],
+    )  # fmt: skip
+    line = bundle.record(record)
+    if change is None:
+        line["parts"] = [{name: part[name] for name in ("owner", "commitment")} for part in line["parts"]]
+    journal = (json.dumps(line) + "\n").encode()
+    head = {"format": bundle.FORMAT, "kind": "challenge", "session": id, "seq": 1, "head": record.hash.hex()}
+    manifest = json.dumps({**head, "public_key": bundle.public(key)}).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, raw in (("manifest.json", manifest), ("journal.jsonl", journal)):
+            archive.writestr(name, raw)
+        archive.writestr("signature", key.sign(b"".join(hashlib.sha256(raw).digest() for raw in (manifest, journal))))
+    return out.getvalue()
+
+
+def test_no_bundle_breaks_the_library(house: Served) -> None:
+    with house.person("Root", roles=("member", "admin")).client() as root:
+
+        def brought(id: str, change: dict[str, Any] | None) -> int:
+            raw = challenge_bundle(id, change)
+            return root.post("/v1/bundles", content=raw, headers={"Content-Type": "application/zip"}).status_code
+
+        for change in ({"estimated_duration": "x"}, {"category": ["a"]}, {"hints": 7}):
+            assert brought("evil", change) == 422
+        assert (brought("good", {"title": "Fine"}), brought("gone", None)) == (201, 201)
+        for path in (
+            "/challenges",
+            "/challenges?q=a&tag=b",
+            "/challenges/stats",
+            "/interviews/new",
+            "/kinds/challenge",
+        ):
+            assert root.get(path, headers=PAGE).status_code == 200, path
+        ids = [item["id"] for item in root.get("/challenges").json()["items"]]
+        assert "good" in ids and "gone" not in ids
+        for path in ("/challenges/gone", "/challenges/gone/edit"):
+            assert root.get(path).status_code == 404
+        assert root.post("/challenges/gone/copy", json={}).status_code == 404
+        chosen = root.post("/interviews", json={"candidate_name": "Carla", "challenge_id": "gone"})
+        assert chosen.status_code == 422

@@ -7,6 +7,8 @@ import io
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
+
 from sitting.apps.solve import SessionStatus, SolveStep, SSEDoneEvent, SSETokenEvent, figures, papers
 
 NASTY = "<img src=x> & [link](javascript:1) *bold*\n# no heading\n=1+1"
@@ -57,6 +59,14 @@ def test_markdown_shows_what_was_written_as_it_was_written() -> None:
     assert papers.NOTICE in text
     bare = {**SESSION, "options": None, "beliefs": {}}
     assert "##" not in papers.markdown({"session": bare, "messages": []}).replace("## Messages", "")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x0c", "\x85", "\u2028"])
+def test_no_line_of_a_message_begins_anything(end: str) -> None:
+    said = end.join(["a", "  # b", "+ c", "", "> d", "===", "e"])
+    message = {"role": "user", "step": "receive", "created_at": "x", "status": "completed", "content": said}
+    text = papers.markdown({**DOCUMENT, "messages": [message]})
+    assert "> a\n>   \\# b\n> \\+ c\n> \n> &gt; d\n> \\===\n> e" in text
 
 
 def test_no_cell_is_a_formula() -> None:

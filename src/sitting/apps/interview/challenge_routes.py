@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ... import errors
 from ...core import strict
 from ...core.actor import Actor
 from ...core.kind import Command
@@ -155,10 +156,11 @@ async def copy(request: Request, id: str, who: Who) -> Response:
 
 
 async def known(request: Request, who: Actor) -> list[dict[str, Any]]:
-    """Every challenge this person sees, the built-in ones first."""
+    """Every challenge this person sees, the built-in ones first; none whose texts are erased."""
     listing = await deps.settle(edge.engine(request).list(KIND, who, Where(limit=EVERY)))
     built_in = [challenges.built_in(id) for id in challenges.BUILT_IN]
-    return [item for item in built_in if item is not None] + [seen.view for seen in listing.items]
+    own = [seen.view for seen in listing.items if challenges.is_whole(seen.session)]
+    return [item for item in built_in if item is not None] + own
 
 
 async def offered(request: Request, who: Actor, *, also: str | None = None) -> list[dict[str, Any]]:
@@ -172,6 +174,8 @@ async def one(request: Request, who: Actor, id: str) -> dict[str, Any]:
     if item is not None:
         return item
     seen = await edge.found(edge.engine(request).view(id, who, kind=KIND), CHALLENGE_NOT_FOUND)
+    if not challenges.is_whole(seen.session):
+        raise errors.NotFound(CHALLENGE_NOT_FOUND)
     return seen.view
 
 

@@ -159,12 +159,24 @@ def decide(ask: Ask) -> Decision:
 
 
 def fold(session: Session, event: Event) -> Session:
-    """The challenge after one event."""
+    """The challenge after one event.
+
+    A forged bundle may hold what no command writes, and one such challenge would spoil the library's lists for all: its
+    texts, unless they are erased, must pass what a command's must, and nothing comes before them. Raises ValueError,
+    LookupError.
+    """
+    part = event.part(TEXTS)
+    if event.type == "created":
+        if event.personal[TEXTS] is not None:
+            CreateChallenge.model_validate(part, strict=True)
+            part = {name: part[name] for name in FIELDS}
+        return session.put("texts", "fields", part).set(creator=event.actor).to("active")
+    present = session.collection("texts")["fields"]
     match event.type:
-        case "created":
-            return session.put("texts", "fields", event.part(TEXTS)).set(creator=event.actor).to("active")
         case "edited":
-            return session.put("texts", "fields", {**session.collection("texts")["fields"], **event.part(TEXTS)})
+            EditChallenge.model_validate(part, strict=True)
+            event.data["fields"]  # its history tells it
+            return session.put("texts", "fields", {**present, **part})
         case "archived":
             return session.to("archived")
         case "restored":
@@ -176,6 +188,11 @@ def fields_of(session: Session) -> Mapping[str, Any]:
     """The fields of a challenge."""
     fields: Mapping[str, Any] = session.collection("texts").get("fields", {})
     return fields
+
+
+def is_whole(session: Session) -> bool:
+    """Whether every text is there: none is when they were erased, and few when one was written since."""
+    return all(name in fields_of(session) for name in FIELDS)
 
 
 def view(session: Session, _audience: str, _now: datetime) -> dict[str, Any]:
@@ -268,14 +285,16 @@ def guard(id: str) -> None:
 
 
 def offered(other: Callable[[str], Session | None], id: str) -> dict[str, Any] | None:
-    """The fields of a challenge that new interviews may use: a built-in one, or an active one of the space."""
+    """The fields of a challenge that new interviews may use: a built-in one, or a whole active one of the space."""
     fields = BUILT_IN.get(id)
     if fields is None:
         session = other(id)
         if session is None or session.kind != KIND.name or session.state != "active":
             return None
+        if not is_whole(session):
+            return None
         fields = fields_of(session)
-    return {name: fields.get(name) for name in FIELDS if name != "is_template"}
+    return {name: fields[name] for name in FIELDS if name != "is_template"}
 
 
 def copy_of(fields: Mapping[str, Any]) -> CreateChallenge:

@@ -40,6 +40,8 @@ def _name(value: str) -> str:
 
 
 def _email(value: str) -> str:
+    if len(value) > terms.MAX_EMAIL:  # before it is normalised, which takes time by the square of the length
+        raise ValueError("Invalid email address")
     try:
         return validate_email(value, check_deliverability=False).normalized
     except EmailNotValidError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.event import Event, to_text
 from ...core.session import Session
-from . import clock
+from . import clock, shape
 from .terms import CANDIDATES, LINK_SECONDS, MAX_DEVICES, SESSIONS, EventType
 
 _HOUR_MS = 3_600_000
@@ -20,6 +20,7 @@ _MOST_SENT = 2000  # instants of the last hour that are kept; the folded data ha
 
 def fold(session: Session, event: Event) -> Session:
     """The session after one event; a type this version does not know changes nothing."""
+    shape.check(event)
     step = _STEPS.get(event.type)
     return session if step is None else step(session, event)
 

@@ -69,7 +69,7 @@ EVIDENCE_SCHEMA: dict[str, Any] = {
     "required": ["items"],
     "additionalProperties": False,
 }
-_TAG = re.compile(r"<(?=\s*/?\s*(?:candidate_message|challenge|hints|message)\b)", re.IGNORECASE)
+_TAG = re.compile(r"<(?=\s*+/?+\s*+(?:candidate_message|challenge|hints|message)\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

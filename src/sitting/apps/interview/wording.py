@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 NOTHING = "no figure"
+_MARKUP = re.compile(r"([\\`*_\[\]~|])")
+_OPENING = re.compile(r"\s*+(?:[0-9]++(?=[.)])|(?=[#+=-]))")
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,10 @@ _WORDS = {
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """The document as Markdown: who, limits, every message in full, notes and scores where they are part of it."""
+    """The document as Markdown: who, limits, every message in full, notes and scores where they are part of it.
+
+    What people and models wrote stays text, so that whoever shows it fetches nothing and leads nowhere.
+    """
     session = document["session"]
     lines = [f"# Interview {session['id']}", ""]
     if "candidate_name" in session:
@@ -100,9 +107,17 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 
 def _inline(text: str | None) -> str:
-    return " ".join((text or "").split())
+    return _marked(" ".join((text or "").split()))
 
 
 def _block(text: str | None) -> str:
     """Text as a quotation, so that what people wrote cannot pose as a part of the document."""
-    return "\n".join(f"> {line}" for line in (text or "").splitlines()) or ">"
+    return "\n".join(f"> {_marked(line)}" for line in (text or "").splitlines()) or ">"
+
+
+def _marked(line: str) -> str:
+    """A line that Markdown shows as it stands."""
+    plain = _MARKUP.sub(r"\\\1", line)
+    if opening := _OPENING.match(plain):
+        plain = f"{opening[0]}\\{plain[opening.end() :]}"
+    return escape(plain, quote=False)

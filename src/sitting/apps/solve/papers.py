@@ -21,7 +21,7 @@ COLUMNS = (
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKUP = re.compile(r"([\\`*_\[\]~|])")
-_OPENING = re.compile(r"^(\s*)([#>+=-])", re.MULTILINE)
+_OPENING = re.compile(r"\s*+(?=[#+=-])")
 _FOLD = 74  # octets of a line in a calendar, the space that continues it not counted
 Json = Mapping[str, Any]
 
@@ -152,9 +152,11 @@ def _definitions(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _marked(text: str) -> str:
-    """Text that Markdown shows as it stands."""
+    """A line that Markdown shows as it stands."""
     plain = _MARKUP.sub(r"\\\1", text)
-    return escape(_OPENING.sub(r"\1\\\2", plain), quote=False)
+    if opening := _OPENING.match(plain):
+        plain = f"{opening[0]}\\{plain[opening.end() :]}"
+    return escape(plain, quote=False)
 
 
 def _inline(text: Any) -> str:
@@ -163,7 +165,7 @@ def _inline(text: Any) -> str:
 
 def _quoted(text: str) -> str:
     """Text as a quotation, so that it cannot pose as a part of the document."""
-    return "\n".join(f"> {line}" for line in _marked(text).splitlines()) or ">"
+    return "\n".join(f"> {_marked(line)}" for line in text.splitlines()) or ">"
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -36,7 +36,7 @@ _ASKED_LINES, _ASKED_LINE, _ASKED_TITLE = 2, 90, 60
 Count = Callable[[str], int]
 
 # Our own tag, and the marks with which the templates of local models begin and end a message.
-_TAG = re.compile(r"<(?=\s*/?\s*said\b|\||\s*/?\s*s\s*>|(?:start|end)_of_turn\b)", re.IGNORECASE)
+_TAG = re.compile(r"<(?=\s*+/?+\s*+said\b|\||\s*+/?+\s*+s\s*+>|(?:start|end)_of_turn\b)", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _PHONE = re.compile(r"(?<![A-Za-z0-9_.,-])(?:\+|00)?\(?\d(?:[ \u00a0().\-/]{0,2}\d){6,14}(?![A-Za-z0-9_-])")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")

@@ -11,9 +11,10 @@ from .commands import Trailer
 # A weak model spells it as it likes: two dashes or more on both sides, spaces between, small letters.
 LINE = re.compile(r"(?<!-)-{2,}[ \t]*data[ \t]*-{2,}", re.IGNORECASE)
 _BREAKS = "\r\n"
+_MOST_WAITING = 400  # characters; a model that has lost its way writes dashes without end, and each piece looks at all
 _BEGUN = re.compile(r"(?<![\r\n])[\r\n]*(?:(?<!-)(?:-|-{2,}[ \t]*(?:d(?:a(?:t(?:a[ \t]*-?)?)?)?)?))?\Z", re.IGNORECASE)
 # What is taken for a mark that was cut where the answer ends; fewer dashes are dashes.
-_CUT = re.compile(r"(?:-{3,}|-{2,}[ \t]*d(?:a(?:t(?:a[ \t]*-?)?)?)?)\Z", re.IGNORECASE)
+_CUT = re.compile(r"(?<!-)(?:-{3,}|-{2,}[ \t]*d(?:a(?:t(?:a[ \t]*-?)?)?)?)\Z", re.IGNORECASE)
 
 
 class Splitter:
@@ -43,6 +44,8 @@ class Splitter:
             self._waiting, self._data = "", [text[mark.end() :]]
             return text[: mark.start()].rstrip(_BREAKS)
         keep = _may_begin(text)
+        if len(text) - keep > _MOST_WAITING:
+            keep = len(text)
         self._waiting = text[keep:]
         return text[:keep]
 
