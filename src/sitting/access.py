@@ -447,7 +447,7 @@ def _proved(proof: Proof | None) -> Proof:
 
 
 def _actor(proof: Proof) -> Actor:
-    return Actor(proof.account, proof.space, proof.roles, scopes=proof.scopes)
+    return Actor(proof.account, proof.space, proof.roles, scopes=proof.scopes, until=proof.until)
 
 
 def _digest(credential: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from .. import errors
 
@@ -18,7 +19,8 @@ class Actor:
 
     `space` is where a user belongs; `roles` are the user's roles in that space; `credentials` are names of further
     proofs the request carries (`link:<sha256>`), each of which may hold a grant of its own; `scopes` is what the proof
-    is good for: `*` everything, `read` no change. The edge holds to it; roles know nothing of it.
+    is good for: `*` everything, `read` no change. The edge holds to it; roles know nothing of it. `until` is when the
+    proof ends by itself; it makes nobody another.
     """
 
     id: str
@@ -26,6 +28,7 @@ class Actor:
     roles: frozenset[str] = field(default_factory=frozenset)
     credentials: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset({"*"})
+    until: datetime | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not ACTOR.fullmatch(self.id):

@@ -40,6 +40,7 @@ class Proof:
     email: str | None
     has_password: bool
     scopes: frozenset[str]
+    until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,9 @@ def drop_link(tx: Tx, hash: str) -> bool:
 def _standing(row: tuple[Any, ...] | None, now: datetime) -> Proof | None:
     if row is None or (row[7] is not None and row[7] <= to_text(now)):
         return None
-    return Proof(row[0], row[1], frozenset(row[2].split()), row[3], row[4], bool(row[5]), frozenset(row[6].split()))
+    until = None if row[7] is None else from_text(row[7])
+    roles, scopes = frozenset(row[2].split()), frozenset(row[6].split())
+    return Proof(row[0], row[1], roles, row[3], row[4], bool(row[5]), scopes, until)
 
 
 def add_token(

@@ -70,7 +70,7 @@ class EventStream(Response):
         self.streams: Streams = request.app.state.streams
         self.tick = -1
         self.access = -1
-        self.proved_at = self.began_at = time.monotonic()
+        self.began_at = self.ask_at = time.monotonic()
         self.pace = self.streams.pace
         self.beat = self.pace.heartbeat * frames.spread(800, 1150) / 1000
         self.age = self.pace.age * frames.spread(900, 1100) / 1000
@@ -78,6 +78,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.access = self.live.access  # before it is asked: what is taken away meanwhile is asked about again
         self.actor = await self.who(self.request)
+        self._ask_later()
         with suppress(Left):
             async with while_there(receive):
                 await self._counted(scope, receive, send)
@@ -130,7 +131,7 @@ class EventStream(Response):
     async def parked(self, out: Out, topic: Topic, *, at_most: float, beat: bytes) -> bool:
         """Wait for a wake and keep the line warm; False when this stream must leave. Asks who reads when it is time."""
         now = time.monotonic()
-        rest = min(out.wrote_at + self.beat, self.began_at + self.age, self.proved_at + self.pace.proof) - now
+        rest = min(out.wrote_at + self.beat, self.began_at + self.age, self.ask_at) - now
         await self.idle(topic, min(rest, at_most))
         now = time.monotonic()
         if self.streams.draining or now >= self.began_at + self.age:
@@ -144,10 +145,18 @@ class EventStream(Response):
 
     async def proved(self) -> None:
         """Ask who reads when somebody's access was taken away since, or when it is time."""
-        now = time.monotonic()
-        if self.access != self.live.access or now >= self.proved_at + self.pace.proof:
-            self.access, self.proved_at = self.live.access, now
+        if self.access != self.live.access or time.monotonic() >= self.ask_at:
+            self.access = self.live.access
             self.actor = await deps.asked_again(self.request, self.who)
+            self._ask_later()
+
+    def _ask_later(self) -> None:
+        """Ask after a while, and when what proves the reader ends by itself."""
+        seconds = self.pace.proof
+        if self.actor.until is not None:
+            left = self.actor.until - self.request.app.state.installation.clock.now()
+            seconds = min(seconds, max(0.0, left.total_seconds()))
+        self.ask_at = time.monotonic() + seconds
 
 
 class JournalStream(EventStream):

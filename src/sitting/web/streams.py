@@ -27,7 +27,8 @@ STREAMS_PER_ACTOR = 2_000
 
 @dataclass(frozen=True)
 class Pace:
-    """The times of a stream, in seconds. Who reads is asked again after `proof`, and whenever access changes.
+    """The times of a stream, in seconds. Who reads is asked again after `proof`, when the proof itself ends, and
+    whenever access changes.
 
     `heartbeat` and `age` are spread per stream, so that not all do the same at once; a heartbeat comes at most 15 %
     late. `text` is how late the text of a turn may be when its wake was lost.
