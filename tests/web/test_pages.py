@@ -377,7 +377,7 @@ def test_a_changed_journal_is_noticed(visitor: Visitor) -> None:
     visitor.send(f"{at}/do/note", {"text": "one"}, seen=at)
     assert visitor.send(f"{at}/verify", {}, seen=at) == f"{at}?verified=1"
     _tamper(visitor.installation.store, id)
-    assert "Does not verify. 1 entries were right" in shown(visitor.page(f"{at}?verified=1"))
+    assert "Does not verify: the event was changed. 1 entry was right" in shown(visitor.page(f"{at}?verified=1"))
 
 
 def test_deleting_erases_and_leads_to_the_list(visitor: Visitor) -> None:
