@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sitting import errors
+from sitting import errors, logs
 from sitting.clock import SystemClock
 from sitting.core.actor import Actor
 from sitting.core.kind import Command
@@ -182,7 +182,8 @@ def _given(store: Store, order: Json) -> Done:
 
 
 def main() -> None:
-    """Fork for each line of standard input."""
+    """Fork for each line of standard input. Answers alone go to standard output."""
+    logs.configure("error")
     for line in sys.stdin:
         order = json.loads(line)
         pid = os.fork()
