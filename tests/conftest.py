@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.support import ledger, nats, postgres
+from tests.support import ledger, nats, pages, postgres
 
 ON_CI = os.environ.get("CI", "") not in ("", "0", "false")
 PROFILES = {"push": 50, "soak": 2000}
@@ -186,6 +186,7 @@ def browser() -> Iterator[Browser]:
         opened = driver.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
         )
+        expect.set_options(timeout=pages.PATIENCE_MS)
         yield opened
         opened.close()
 
@@ -193,27 +194,14 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page in a fresh profile; a script error or a request to another host fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = browser.new_context(viewport=pages.DESKTOP)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(f"script error: {error}"))
-    opened.on("request", lambda request: faults.extend(_foreign(request.url)))
+    opened.on("request", lambda request: faults.extend(pages.foreign(request.url)))
     yield opened
     context.close()
     assert not faults, faults
-
-
-def _foreign(url: str) -> list[str]:
-    local = (
-        "http://127.0.0.1",
-        "http://localhost",
-        "https://127.0.0.1",
-        "https://localhost",
-        "data:",
-        "blob:",
-        "about:",
-    )
-    return [] if url.startswith(local) else [f"request to another host: {url}"]
 
 
 def _seed(config: pytest.Config) -> int:

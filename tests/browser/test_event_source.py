@@ -12,7 +12,6 @@ from sitting.web.streams import Pace
 from tests.support import toy
 from tests.support.serving import Served, served
 
-MILLISECONDS = 30_000
 OPEN = """(url) => {
     const source = new EventSource(url);
     const said = window.said = { events: [], opened: 0, named: [] };
@@ -43,9 +42,9 @@ def test_it_comes_back_where_it_was_and_stops_at_the_end(page: Page, server: Ser
     id = engine.open("toy", toy.Create(name="x", words=100), actor).result().session.id
     page.evaluate(OPEN, f"/v1/sessions/{id}/events?after=0")
     for count in (1, 2, 3):
-        expect(page).to_have_title(f"{count} events, bye", timeout=MILLISECONDS)
+        expect(page).to_have_title(f"{count} events, bye")
         engine.do(id, toy.End() if count == 3 else toy.Note(text="while nobody listens"), actor).result()
-    expect(page).to_have_title("closed", timeout=MILLISECONDS)
+    expect(page).to_have_title("closed")
     said = page.evaluate("said")
     assert said["events"] == [[f"1.{seq}", seq] for seq in range(1, 5)]
     assert said["named"] == ["bye"] * (said["opened"] - 1) + ["end"], "and then a 204, which opens nothing"

@@ -19,12 +19,9 @@ from sitting import bundle
 from sitting.clock import SystemClock
 from tests.apps.facilitation.room import House, answers, opened, outcome
 from tests.support.axe import violations
+from tests.support.pages import DESKTOP, PHONE, foreign, overflow
 
-SLOW = 20_000  # milliseconds that a busy machine may take for what it does at once
-DESKTOP: ViewportSize = {"width": 1280, "height": 800}
-PHONE: ViewportSize = {"width": 375, "height": 700}
 SCREEN: ViewportSize = {"width": 1920, "height": 1080}
-WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SECRETS = ("Numbat: we agree on the goal", "Wombat: handover takes days", "Quokka: nobody decides")
 
 
@@ -34,7 +31,6 @@ class Person:
     def __init__(self, browser: Browser, faults: list[str], name: str, **options: Any) -> None:
         self.name = name
         self.context: BrowserContext = browser.new_context(**options)
-        self.context.set_default_timeout(SLOW)
         self.faults = faults
         self.page = self.opened()
 
@@ -42,7 +38,7 @@ class Person:
         """One more page of this browser."""
         page = self.context.new_page()
         page.on("pageerror", lambda error: self.faults.append(f"{self.name}: {error}"))
-        page.on("request", lambda request: self.faults.extend(_foreign(request.url)))
+        page.on("request", lambda request: self.faults.extend(foreign(request.url)))
         return page
 
     def goes(self, address: str) -> None:
@@ -60,12 +56,8 @@ def looked(page: Page, shot: str) -> None:
     """It fits its window; where a picture is worth taking, there is nothing to find, and it is taken if wanted."""
     if shot and (folder := os.environ.get("SHOTS")):
         page.screenshot(path=Path(folder) / f"{shot}.png", full_page=True)
-    assert page.evaluate(WIDER) <= 0, f"{page.url} is wider than its window"
+    assert overflow(page) <= 0, f"{page.url} is wider than its window"
     assert not shot or violations(page) == [], page.url
-
-
-def _foreign(url: str) -> list[str]:
-    return [] if url.startswith(("http://127.0.0.1", "data:", "blob:", "about:")) else [f"foreign request: {url}"]
 
 
 @pytest.fixture
@@ -85,7 +77,6 @@ def people(browser: Browser) -> Iterator[list[Person]]:
         Person(browser, faults, "bob", **phone, color_scheme="dark"),
         Person(browser, faults, "cy", **phone, reduced_motion="reduce"),
     ]
-    expect.set_options(timeout=SLOW)
     yield made
     for person in made:
         person.context.close()

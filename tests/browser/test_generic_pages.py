@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from sitting.core.actor import Actor
 from sitting.core.kind import Workroom
 from tests.support import toy
+from tests.support.pages import overflow
 from tests.support.serving import Served, served
 
-SECONDS = 10_000
 ACCOUNT_PAGES = (
     "/",
     "/kinds/toy",
@@ -98,20 +98,20 @@ def test_what_others_do_appears_without_a_reload(page: Page, server: Served, ada
     engine = server.installation.engine
     come_in(page, server, ada)
     page.goto(f"{server.url}/sessions/{id}")
-    expect(page.locator("#follow-status")).to_have_text(re.compile("Live"), timeout=SECONDS)
+    expect(page.locator("#follow-status")).to_have_text(re.compile("Live"))
     page.evaluate("window.kept = true")
     engine.do(id, toy.Note(text="said elsewhere"), ada).result()
-    expect(page.locator("#timeline > li").first).to_contain_text("Noted", timeout=SECONDS)
-    expect(page.locator("#session-meters")).to_contain_text("6 left", timeout=SECONDS)
+    expect(page.locator("#timeline > li").first).to_contain_text("Noted")
+    expect(page.locator("#session-meters")).to_contain_text("6 left")
     engine.do(id, toy.AskEcho(prompt="x"), ada).result()
     written = page.locator("[data-turn]").first
-    expect(written).to_have_text("the first half,", timeout=SECONDS)
+    expect(written).to_have_text("the first half,")
     echo.go_on.set()
-    expect(page.locator("#timeline > li").first).to_contain_text("Answered", timeout=SECONDS)
-    expect(page.locator("#session-data")).to_contain_text("the first half, the second half", timeout=SECONDS)
+    expect(page.locator("#timeline > li").first).to_contain_text("Answered")
+    expect(page.locator("#session-data")).to_contain_text("the first half, the second half")
     engine.do(id, toy.Pause(), ada).result()
-    expect(page.get_by_role("img", name="Lifecycle, now paused")).to_be_visible(timeout=SECONDS)
-    expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("img", name="Lifecycle, now paused")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
     assert page.evaluate("window.kept") is True, "the page was never loaded again"
 
 
@@ -121,13 +121,13 @@ def test_what_is_not_told_leaves_a_line_that_counts(page: Page, server: Served, 
     engine.do(id, toy.Invite(actor=bob.id), ada).result()
     come_in(page, server, bob)
     page.goto(f"{server.url}/sessions/{id}")
-    expect(page.locator("#follow-status")).to_have_text(re.compile("Live"), timeout=SECONDS)
+    expect(page.locator("#follow-status")).to_have_text(re.compile("Live"))
     expect(page.locator("#timeline > li")).to_have_count(2)
     for _ in range(2):
         engine.do(id, toy.Note(text="for me", private=True), ada).result()
     engine.do(id, toy.Note(text="for all"), ada).result()
     lines = page.locator("#timeline > li")
-    expect(lines).to_have_count(3, timeout=SECONDS)
+    expect(lines).to_have_count(3)
     expect(lines.nth(0)).to_contain_text("Noted")
     expect(lines.nth(1)).to_have_text("3 entries are not shown to you.")
     live = lines.all_inner_texts()
@@ -177,5 +177,5 @@ def _said(message: ConsoleMessage) -> str:
 
 
 def _fits(page: Page) -> None:
-    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    over = overflow(page)
     assert over <= 0, f"{page.url} is {over} px too wide"

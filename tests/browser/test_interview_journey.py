@@ -21,18 +21,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from sitting.local_model import install
+from tests.support.pages import DESKTOP, PHONE, fit, follow, foreign
 from tests.support.process import Program
 
 ROOT = Path(__file__).parents[2]
 MODEL = 90_000  # until the model that runs here has read its prompt
-SLOW = 25_000  # milliseconds that a busy machine may take for what it does at once
-DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 700}
 CRITERIA = ("Understanding", "Approach", "Use of AI", "Checking", "Communication")
-NAMELESS = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
-  .filter((one) => one.type !== 'hidden' && one.checkVisibility() && !one.labels?.length && !one.ariaLabel)
-  .filter((one) => one.matches('input, select, textarea') || !one.textContent.trim())
-  .map((one) => one.outerHTML.slice(0, 120))"""
-WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SELECT = """([seq, start, length]) => {
   const text = document.querySelector(`.review-log [data-seq="${seq}"] .message-body`).firstChild;
   const range = document.createRange();
@@ -100,19 +94,14 @@ class Person:
 
     def __init__(self, browser: Browser, faults: list[str], **options: Any) -> None:
         self.context: BrowserContext = browser.new_context(**options)
-        self.context.set_default_timeout(SLOW)
         self.page: Page = self.context.new_page()
         self.page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
-        self.page.on("request", lambda request: faults.extend(_foreign(request.url)))
+        self.page.on("request", lambda request: faults.extend(foreign(request.url)))
 
     def opens(self, address: str) -> Page:
         self.page.goto(address)
-        self.fits()
+        fit(self.page)
         return self.page
-
-    def fits(self) -> None:
-        assert self.page.evaluate(WIDER) <= 0, f"{self.page.url} is wider than its window"
-        assert self.page.evaluate(NAMELESS) == [], self.page.url
 
     def types(self, **fields: str) -> None:
         """Fill in fields by their names."""
@@ -120,19 +109,14 @@ class Person:
             self.page.locator(f"[name={name}]").fill(value)
 
     def presses(self, name: str, within: Locator | None = None) -> None:
-        """Press a button; without scripts the next page is there when this returns."""
-        (within or self.page.locator("main")).get_by_role("button", name=name, exact=True).click()
-        self.page.wait_for_load_state()
-        self.fits()
+        """Press a button that leads to a page; that page is there when this returns."""
+        follow(self.page, (within or self.page.locator("main")).get_by_role("button", name=name, exact=True))
+        fit(self.page)
 
     def signs_in(self, link: str) -> None:
         self.opens(link)
         self.page.get_by_role("main").get_by_role("button").click()
         expect(self.page.get_by_role("button", name="Sign out")).to_be_visible()
-
-
-def _foreign(url: str) -> list[str]:
-    return [] if url.startswith(("http://127.0.0.1", "data:", "blob:", "about:")) else [f"foreign request: {url}"]
 
 
 @pytest.fixture
@@ -147,7 +131,6 @@ def people(browser: Browser, faults: list[str], request: pytest.FixtureRequest) 
     options = request.param
     interviewer = Person(browser, faults, color_scheme="light", **options)
     candidate = Person(browser, faults, color_scheme="dark", **options)
-    expect.set_options(timeout=SLOW)
     yield interviewer, candidate
     interviewer.context.close()
     candidate.context.close()
@@ -186,9 +169,9 @@ def _joins(candidate: Person, link: str) -> None:
     expect(page.get_by_text("Ada")).to_have_count(0)
     candidate.presses("Join")
     expect(page.get_by_role("heading", name="You have joined")).to_be_visible()
-    candidate.presses("Start")
+    page.get_by_role("button", name="Start", exact=True).click()  # with scripts the page stays, and changes
     expect(page.get_by_role("heading", name="Meeting room clash")).to_be_visible()
-    candidate.fits()
+    fit(candidate.page)
 
 
 def _does(page: Page, form: str, **fields: str) -> None:
@@ -218,7 +201,7 @@ def test_an_interview_survives_its_server(house: House, people: tuple[Person, Pe
 
     _does(watched, "end", reason="Thank you")
     expect(room.get_by_role("heading", name="Interview finished")).to_be_visible()
-    candidate.fits()
+    fit(candidate.page)
     with room.expect_download() as copy:
         room.get_by_role("link", name="JSON, can be verified").click()
     file = Path(copy.value.path())
@@ -408,7 +391,7 @@ def _plain_limits(interviewer: Person, candidate: Person, monitor: str, link: st
 
 def _plain_scores(interviewer: Person, monitor: str) -> None:
     page = interviewer.opens(f"{monitor}/review")
-    page.get_by_role("link", name="Previous").click()
+    follow(page, page.get_by_role("link", name="Previous"))
     expect(page.locator("#replay")).to_contain_text("Event")
     interviewer.opens(f"{monitor}/review")
     seq = page.locator("#talk .message-person").get_attribute("data-seq") or ""
@@ -438,7 +421,7 @@ def _compared_and_erased(interviewer: Person, candidate: Person, house: House, l
         box.check()
     interviewer.presses("Compare")
     expect(page.get_by_role("columnheader")).to_have_text(["Figure", "Ben Example", "Ada Renamed"])
-    interviewer.opens(f"{house.url}/interviews").get_by_role("link", name="Ben Example").click()
+    follow(page, interviewer.opens(f"{house.url}/interviews").get_by_role("link", name="Ben Example"))
     page.locator("#rotate > summary").click()
     interviewer.presses("New link", page.locator("#rotate"))
     expect(candidate.opens(link).get_by_role("heading", level=1)).to_have_text("This link is not valid.")

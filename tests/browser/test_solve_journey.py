@@ -18,10 +18,9 @@ from sitting.model import Gate, Step
 from sitting.web.streams import Pace
 from tests.apps.solve.room import Owner, Scene, scene, trailer
 from tests.support import axe, docs
+from tests.support.pages import DESKTOP, PHONE, foreign, overflow
 
-SLOW = 15_000  # milliseconds that a busy machine may take for what it does at once
-SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 375, "height": 720}}
-WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+SIZES = {"desktop": DESKTOP, "phone": PHONE}
 LOOKS = os.environ.get("SHOTS")
 CARDS = [
     {
@@ -58,7 +57,6 @@ class Person:
     def __init__(self, browser: Browser, house: Scene, owner: Owner, name: str, **options: Any) -> None:
         self.name, self.faults = name, list[str]()
         self.context = browser.new_context(base_url=house.served.url, **options)
-        self.context.set_default_timeout(SLOW)
         self.page = self.tab()
         access = house.served.installation.access
         self.page.goto(f"/sign-in/link/{access.make_link(owner.person.actor.id).result()}")
@@ -68,19 +66,15 @@ class Person:
     def tab(self) -> Page:
         page = self.context.new_page()
         page.on("pageerror", lambda error: self.faults.append(f"script error: {error}"))
-        page.on("request", lambda request: self.faults.extend(_foreign(request.url)))
+        page.on("request", lambda request: self.faults.extend(foreign(request.url)))
         return page
 
     def looks(self, what: str) -> None:
         """The page as it is now fits and is fit for everybody; its picture is kept where one is wished for."""
-        assert self.page.evaluate(WIDER) <= 0, f"{what} is wider than its window"
+        assert overflow(self.page) <= 0, f"{what} is wider than its window"
         assert axe.violations(self.page) == [], what
         if LOOKS:
             self.page.screenshot(path=Path(LOOKS) / f"{self.name}-{what}.png", full_page=True)
-
-
-def _foreign(url: str) -> list[str]:
-    return [] if url.startswith(("http://127.0.0.1", "data:", "blob:", "about:")) else [f"foreign request: {url}"]
 
 
 def replies(page: Page) -> Any:
@@ -90,7 +84,6 @@ def replies(page: Page) -> Any:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", SIZES)
 def test_a_worry_becomes_a_first_step(house: Scene, browser: Browser, name: str) -> None:
-    expect.set_options(timeout=SLOW)
     ann = house.owner()
     person = Person(browser, house, ann, name, viewport=SIZES[name], color_scheme="light")
     page = person.page

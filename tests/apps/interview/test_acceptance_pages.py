@@ -16,11 +16,11 @@ from playwright.sync_api import Browser, Page
 from sitting.model import Step
 from tests.apps.interview.acting import Candidate, Json, Scene, awaits, card, does, place, plan, scene
 from tests.support import axe
+from tests.support.pages import overflow
 
 SIZES = ({"width": 1280, "height": 800}, {"width": 375, "height": 700})
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PAGE = {"Accept": "text/html"}
-WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 LONG = "Barbara Liskov, whose name does not fit into one line of a phone"
 ANSWER = (
     "Sort them by **start**.\n\n1. Compare neighbours\n2. Stop at the first clash\n\n```python\nfor a in xs: ...\n```\n"
@@ -64,7 +64,7 @@ def for_everybody(page: Page, url: str) -> None:
     page.goto(url)
     for size in SIZES:
         page.set_viewport_size({"width": size["width"], "height": size["height"]})
-        assert page.evaluate(WIDER) <= 0, f"{url} is wider than {size['width']}"
+        assert overflow(page) <= 0, f"{url} is wider than {size['width']}"
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
             assert axe.violations(page) == [], (url, size["width"], scheme)

@@ -31,15 +31,10 @@ from tests.apps.interview.acting import (
     seen,
     types,
 )
+from tests.support.pages import PHONE, fit
 
 ANSWER = "First I sort, then I compare."
 NASTY = "<script>alert(7)</script> ![i](http://evil.example/i.png) [go](javascript:alert(8))"
-PHONE = {"width": 375, "height": 700}
-WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-NAMELESS = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
-  .filter((one) => one.type !== 'hidden' && one.checkVisibility() && !one.labels?.length && !one.ariaLabel)
-  .filter((one) => one.matches('input, select, textarea') || !one.textContent.trim())
-  .map((one) => one.outerHTML.slice(0, 120))"""
 SILENT_METERS = """() => [...document.querySelectorAll('meter, progress, [role=meter], [role=progressbar]')]
   .filter((one) => !(one.ariaLabel || one.ariaValueText || one.parentElement.textContent.trim()))
   .map((one) => one.outerHTML.slice(0, 120))"""
@@ -369,8 +364,7 @@ def test_34_pages_fit_a_phone_without_scripts(stage: Scene, ann: httpx.Client, b
 
     def looks(page: Page, path: str, *, meters: bool = False) -> None:
         page.goto(stage.served.url + path)
-        assert page.evaluate(WIDER) <= 0, f"{path} is wider than its window"
-        assert page.evaluate(NAMELESS) == [], path
+        fit(page)
         assert page.evaluate(SILENT_METERS) == [], path
         assert page.locator("h1").count() == 1 and page.locator("html[lang]").count() == 1, path
         assert not meters or re.search(r"\d+:\d\d", page.inner_text("main")), path

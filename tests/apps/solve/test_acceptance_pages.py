@@ -6,20 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from sitting.model import Gate, Step
 from sitting.web import deps
 from tests.apps.solve.room import PLAN, TALK, Owner, Scene, scene, trailer
 from tests.support import axe
+from tests.support.pages import DESKTOP, PHONE, fit, follow, foreign
 
 NASTY = "I see <img src=x> ![x](http://evil.example/x.png) [go](javascript:alert(8)) <script>alert(7)</script>"
-DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 700}
-WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-NAMELESS = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
-  .filter((one) => one.type !== 'hidden' && one.checkVisibility() && !one.labels?.length && !one.ariaLabel)
-  .filter((one) => one.matches('input, select, textarea') || !one.textContent.trim())
-  .map((one) => one.outerHTML.slice(0, 120))"""
 
 
 @pytest.fixture(scope="module")
@@ -40,33 +35,30 @@ def signed_in(browser: Browser, house: Scene, owner: Owner, **options: object) -
     access, faults = house.served.installation.access, []
     cookie = access.use_link(access.make_link(owner.person.actor.id).result()).result()
     context = browser.new_context(base_url=house.served.url, **options)  # type: ignore[arg-type]
-    context.set_default_timeout(15_000)
     context.add_cookies([{"name": deps.SIGN_IN, "value": cookie, "url": house.served.url}])
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda request: faults.append(request.url) if not _own(request.url, house) else None)
+    page.on("request", lambda request: faults.extend(foreign(request.url)))
     page.on("dialog", lambda dialog: faults.append(dialog.message))
     yield page
     context.close()
     assert faults == []
 
 
-def _own(url: str, house: Scene) -> bool:
-    return url.startswith((house.served.url, "data:", "blob:", "about:"))
-
-
 def fits(page: Page) -> None:
     """The page is no wider than its window, names its controls and shows nobody's markup."""
-    assert page.evaluate(WIDER) <= 0, f"{page.url} is wider than its window"
-    assert page.evaluate(NAMELESS) == [], page.url
+    fit(page)
     assert page.locator("h1").count() == 1 and page.locator("html[lang]").count() == 1, page.url
     assert page.locator("img[src=x], img[src*=evil], [href^='javascript:']").count() == 0, page.url
     assert page.locator(".aid").inner_text(), page.url
 
 
 def presses(page: Page, name: str) -> None:
-    page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
-    page.wait_for_load_state()
+    goes_on(page, page.get_by_role("main").get_by_role("button", name=name, exact=True))
+
+
+def goes_on(page: Page, target: Locator) -> None:
+    follow(page, target)
     fits(page)
 
 
@@ -100,8 +92,7 @@ def test_38_everything_is_done_by_forms_on_a_phone(house: Scene, ann: Owner, bro
         for content in TALK[1:5]:
             says(page, ann, id, content)
         expect(page.locator("#steps")).to_contain_text("Options")
-        page.locator(".option").first.get_by_role("button").click()
-        fits(page)
+        goes_on(page, page.locator(".option").first.get_by_role("button"))
         page.get_by_label("What will you do first?").fill(PLAN)
         page.get_by_label("In 24 hours").check()
         page.get_by_role("group", name="How sure").get_by_label("8", exact=True).check()
@@ -142,25 +133,21 @@ def test_38_every_other_action_is_a_form_too(house: Scene, ann: Owner, browser: 
         page.reload()
         page.locator("#contest > summary").click()
         page.get_by_label("Why?").fill("Too early")
-        page.locator("#contest").get_by_role("button").click()
+        goes_on(page, page.locator("#contest").get_by_role("button"))
         assert ann.session(id)["current_step"] == "receive"
         page.locator("#belief-goal > summary").click()
         page.locator("#belief-goal textarea").fill("Be heard")
-        page.locator("#belief-goal").get_by_role("button").click()
-        fits(page)
+        goes_on(page, page.locator("#belief-goal").get_by_role("button"))
         assert ann.session(id)["beliefs"]["goal"]["text"] == "Be heard"
         page.locator("#update > summary").click()
         page.get_by_label("Title").fill("Another name")
-        page.locator("#update").get_by_role("button").click()
+        goes_on(page, page.locator("#update").get_by_role("button"))
         assert ann.session(id)["title"] == "Another name"
         for form, status in (("#abandon", "abandoned"), ("", "active")):
             if form:
                 page.locator(f"{form} > summary").click()
-                page.locator(form).get_by_role("button").click()
-            else:
-                page.locator("#now").get_by_role("button").click()
+            goes_on(page, page.locator(form or "#now").get_by_role("button"))
             assert ann.session(id)["status"] == status
-            fits(page)
         says(page, ann, id, "I want to die")
         expect(page.locator("#talk")).to_contain_text("call your local emergency number")
         expect(page.locator("#talk")).to_contain_text("988")
@@ -175,8 +162,8 @@ def test_38_every_other_action_is_a_form_too(house: Scene, ann: Owner, browser: 
         presses(page, "Choose my own option")
         assert ann.session(own)["chosen_option"] == "own" and ann.session(own)["current_step"] == "commit"
         page.locator("#delete > summary").click()
-        page.locator("#delete").get_by_role("button").click()
-        page.wait_for_url("**/solve")
+        goes_on(page, page.locator("#delete").get_by_role("button"))
+        assert page.url == f"{house.served.url}/solve"
         assert ann.client.get(f"/sessions/{own}").status_code == 404
 
 

@@ -19,9 +19,9 @@ from sitting.model import Gate, Step
 from tests.apps.solve.room import MOCK, PAGE, PLAN, UNKNOWN, WORRY, Owner, Scene, card, scene, trailer
 from tests.support import axe, docs
 from tests.support.clock import ManualClock
+from tests.support.pages import overflow
 
 HOW_TO = "docs/how-to/solve-a-problem.md"
-SECONDS = 10_000
 AID = "It is not therapy, and not medical or legal advice."
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 
@@ -542,18 +542,18 @@ def test_a_reply_is_followed_word_by_word_through_a_reload(signed_in: Page, stag
     page.get_by_role("textbox", name="Your first message").fill(WORRY)
     page.get_by_role("button", name="Start").click()
     reply = page.locator("#talk .message-model .message-body")
-    expect(reply).to_have_text("One two ", timeout=SECONDS)
+    expect(reply).to_have_text("One two ")
     page.reload()
-    expect(reply).to_have_text("One two ", timeout=SECONDS)
+    expect(reply).to_have_text("One two ")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     gate.open()
-    expect(reply).to_have_text("One two three four.", timeout=SECONDS)
-    expect(page.locator("#steps [aria-current=step]")).to_contain_text("Clarify", timeout=SECONDS)
-    expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=SECONDS)
+    expect(reply).to_have_text("One two three four.")
+    expect(page.locator("#steps [aria-current=step]")).to_contain_text("Clarify")
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
     page.get_by_role("textbox", name="Your message").fill("I am so worried and nervous about it")
     page.keyboard.press("Enter")
-    expect(page.locator("#mood")).to_have_attribute("data-mood", "anxious", timeout=SECONDS)
-    expect(page.get_by_text("Tone of your last message")).to_contain_text("anxious", timeout=SECONDS)
+    expect(page.locator("#mood")).to_have_attribute("data-mood", "anxious")
+    expect(page.get_by_text("Tone of your last message")).to_contain_text("anxious")
     expect(page.get_by_role("textbox", name="Your message")).to_have_value("")
 
 
@@ -569,7 +569,7 @@ def test_the_guided_form_is_for_everybody(signed_in: Page, stage: Scene, ann: Ow
     page.wait_for_selector("#guided-form")
     for step in ("receive", "clarify", "reframe", "options"):
         assert axe.violations(page) == [], step
-        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        assert overflow(page) <= 0
         for field in page.locator("#guided-form textarea").all():
             field.fill("I want to die" if step == "receive" else "Something I know")
         if step == "receive":
