@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from sitting import errors
 from sitting.config import Settings
-from sitting.store import Store, dialect, migrate
+from sitting.store import Store, dialect, journal
 from sitting.store.dialect import Patience
 from sitting.store.transaction import Tx
 from tests.contract.test_store import add, stands
@@ -21,16 +20,9 @@ FOR_EVER = SECONDS * 1000
 
 
 @pytest.fixture
-def settings(postgres_database: str) -> Settings:
+def empty(postgres_database: str) -> Settings:
+    """What is promised here is promised of PostgreSQL only."""
     return Settings(database=postgres_database)
-
-
-@pytest.fixture
-def store(settings: Settings) -> Iterator[Store]:
-    store = Store(settings.database_url)
-    migrate.upgrade(store)
-    yield store
-    store.close()
 
 
 def bound(store: Store, *, lock_ms: int = FOR_EVER, idle_ms: int = FOR_EVER) -> None:
@@ -52,10 +44,30 @@ def test_a_held_session_fails_clearly_and_the_others_go_on(store: Store, postgre
         assert (run.types(held).count("said"), run.types(other).count("said")) == (1, 1)
 
 
-def test_a_peer_that_stands_still_loses_what_it_holds(store: Store, settings: Settings) -> None:
-    peer = Store(settings.database_url)
+def test_an_erasure_waits_for_no_other(store: Store) -> None:
+    erased, go = threading.Event(), threading.Event()
+
+    def stopped(tx: Tx) -> None:
+        journal.erase(tx, first)
+        erased.set()
+        assert go.wait(SECONDS)
+
+    bound(store, lock_ms=100)
+    with bench(store) as run:
+        first, second = run.workshop(), run.workshop()
+        write = store.write(stopped)
+        try:
+            assert erased.wait(SECONDS)
+            run(run.engine.erase(second, ADA))
+        finally:
+            go.set()
+        run(write)
+
+
+def test_a_peer_that_stands_still_loses_what_it_holds(store: Store, empty: Settings) -> None:
+    peer = Store(empty.database_url)
     bound(store)
-    bound(peer, idle_ms=100)
+    bound(peer, idle_ms=1000)
     holds, gone = threading.Event(), threading.Event()
 
     def stopped(tx: Tx) -> int:
@@ -71,6 +83,7 @@ def test_a_peer_that_stands_still_loses_what_it_holds(store: Store, settings: Se
         gone.set()
         with pytest.raises(errors.StoreUnavailable, match=r"stood still for too long\. Nothing was stored"):
             write.result(SECONDS)
+        bound(peer)
         assert peer.write(add("a")).result(SECONDS) == 2 == stands(store, "a")
     finally:
         gone.set()

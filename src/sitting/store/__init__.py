@@ -114,21 +114,23 @@ class Store:
             return _refused() if self._leaving.is_set() else self._scrubbing.submit(self._scrub)
 
     def _scrub(self) -> None:
-        self._leaving.wait(max(0.0, self._rest_until - time.monotonic()))
         try:
-            owed = self.read(lambda tx: installed.value(tx, installed.UNSCRUBBED)).result()
-            if owed is None:
+            if (owed := self._owed()) is None:
                 return
+            self._leaving.wait(max(0.0, self._rest_until - time.monotonic()))
+            owed = self._owed() or owed
             start = time.monotonic()
-            if self.is_sqlite:
-                with self.engine.connect() as connection:
-                    dialect.scrub(_driver(connection), str(self.engine.url.database))
+            with self.engine.connect() as connection:
+                dialect.scrub(_driver(connection), str(self.engine.url.database))
             end = time.monotonic()
             self._rest_until = end + RESTS * (end - start)
             self.write(lambda tx: installed.scrubbed(tx, owed)).result()
         except Exception as error:
             log.error("erased words may still stand in the database's files", error=type(error).__name__)
             raise errors.StoreUnavailable("It was erased, but may still stand in the database's files.") from error
+
+    def _owed(self) -> str | None:
+        return self.read(lambda tx: installed.value(tx, installed.UNSCRUBBED)).result()
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
         try:

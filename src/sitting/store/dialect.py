@@ -120,8 +120,9 @@ def address(url: str) -> URL:
         raise errors.Misuse(f"{_ADDRESS} In a password, write @ as %40, : as %3A and / as %2F.") from None
 
 
-def is_sqlite(engine: Engine) -> bool:
-    return engine.dialect.name == "sqlite"
+def is_sqlite(over: Any) -> bool:
+    """Of an engine, a connection or a transaction."""
+    return bool(over.dialect.name == "sqlite")
 
 
 def begin_write(engine: Engine, patience: Patience = USUAL) -> str:
@@ -152,7 +153,7 @@ def ahead(tx: Any, now: Callable[[], datetime]) -> timedelta:
 
     SQLite has our own clock.
     """
-    if tx.dialect.name == "sqlite":
+    if is_sqlite(tx):
         return timedelta(0)
     before = now()
     ((seconds,),) = tx.all(_NOW)
@@ -163,7 +164,7 @@ def ahead(tx: Any, now: Callable[[], datetime]) -> timedelta:
 
 def lock_schema(connection: Connection) -> None:
     """Inside a transaction: let nobody else change tables until it ends. On SQLite its write lock does so already."""
-    if connection.dialect.name == "postgresql":
+    if not is_sqlite(connection):
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _SCHEMA_LOCK})
 
 

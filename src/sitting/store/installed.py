@@ -1,7 +1,7 @@
 """The few values an installation keeps about itself.
 
-`format`, `epoch`, `access`, `signed_in_at`, and `unscrubbed` while something that was erased may still stand in the
-database's files; its value tells one such time from the next.
+`format`, `epoch`, `access`, `signed_in_at`, and on SQLite `unscrubbed` while something that was erased may still stand
+in the database's files; its value tells one such time from the next.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Text, bindparam, cast, delete, insert, select, update
 
 from .. import entropy
+from . import dialect
 from .schema import installation
 from .transaction import Hot, Tx
 
@@ -40,9 +41,13 @@ def note(tx: Tx, name: str, value: str) -> None:
 
 
 def owe_scrub(tx: Tx) -> None:
-    """Note that something is erased in this transaction."""
-    tx.run(delete(installation).where(installation.c.name == UNSCRUBBED))
-    note(tx, UNSCRUBBED, entropy.fresh(8).hex())
+    """Note that something is erased in this transaction. PostgreSQL's files are its own: there nothing is owed.
+
+    One row for every erasure would have all of them wait for each other there, and some refused.
+    """
+    if dialect.is_sqlite(tx):
+        tx.run(delete(installation).where(installation.c.name == UNSCRUBBED))
+        note(tx, UNSCRUBBED, entropy.fresh(8).hex())
 
 
 def scrubbed(tx: Tx, owed: str) -> None:
