@@ -28,7 +28,7 @@ from .hints import Hints
 
 log = structlog.get_logger("sitting.live")
 HEADS_AT_ONCE = 1000
-APART = 1.0  # seconds between two times that everybody is asked who they are: any sign-in may be a reason to
+ASK_SECONDS = 1.0  # between two times that everybody is asked who they are: any sign-in may be a reason to
 KEPT = 4096  # characters of a turn that a follower may be behind before it has to read
 
 
@@ -64,7 +64,7 @@ class Live:
         *,
         hints: Hints | None = None,
         every: float = 1.0,
-        apart: float = APART,
+        apart: float = ASK_SECONDS,
     ) -> None:
         self._heads = heads
         self._epoch = epoch
@@ -154,11 +154,11 @@ class Live:
         finally:
             with self._lock:
                 self._loop = None
-            if self._next is not None:
-                self._next.cancel()
-                self._next = None
             sweeper.cancel()
             await asyncio.gather(sweeper, return_exceptions=True)
+            if self._next is not None:  # perhaps from a call that was on its way
+                self._next.cancel()
+                self._next = None
 
     def _foreign(self, hint: str) -> None:
         """What another process says: a session has moved, or anything may have."""
