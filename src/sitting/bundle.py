@@ -69,6 +69,10 @@ class Verdict:
     erased: int = 0
     signed_by: str = ""
 
+    def broken(self, reason: str, seq: int | None = None) -> Verdict:
+        """The verdict on what is not whole for another reason than its chain."""
+        return replace(self, ok=False, reason=reason, seq=seq)
+
     @property
     def said(self) -> str:
         """The verdict in one line, for people."""
@@ -205,15 +209,11 @@ def verify_document(document: Any) -> Verdict:
     if not verdict.ok:
         return verdict
     if verdict.head != document.get("head"):
-        return Verdict(
-            session, False, verdict.checked, verdict.head, "the journal does not end at the head the export names"
-        )
+        return verdict.broken("the journal does not end at the head the export names")
     if not isinstance(signature, dict) or not _verified(
         str(signature.get("public_key")), str(signature.get("value")), chain.canonical(rest).encode()
     ):
-        return Verdict(
-            session, False, verdict.checked, verdict.head, "the export was changed: its signature does not match"
-        )
+        return verdict.broken("the export was changed: its signature does not match")
     return verdict
 
 
@@ -229,18 +229,18 @@ def verify_file(raw: bytes, *, key: str = "") -> Verdict:
     if wanted and not _KEY.fullmatch(wanted):
         raise errors.Invalid.field("key", f"A public key in hex, or at least its first {FINGERPRINT} characters.")
     if raw.startswith(b"PK"):
-        signature, _, verdict = read(raw)
+        naming, _, verdict = read(raw)
     else:
         document = strict.loads(raw, depth=_DEPTH)
         verdict = verify_document(document)
-        signature = document["signature"] if verdict.ok else {}
+        naming = document["signature"] if verdict.ok else {}
     if not verdict.ok:
         return verdict
-    signer = bytes.fromhex(str(signature["public_key"])).hex()
-    if not signer.startswith(wanted):
-        reason = f"it is signed by another key, {signer[:FINGERPRINT]}"
-        return replace(verdict, ok=False, reason=reason, signed_by=signer)
-    return replace(verdict, signed_by=signer)
+    signer = bytes.fromhex(str(naming["public_key"])).hex()
+    verdict = replace(verdict, signed_by=signer)
+    if signer.startswith(wanted):
+        return verdict
+    return verdict.broken(f"it is signed by another key, {signer[:FINGERPRINT]}")
 
 
 def public(key: Ed25519PrivateKey) -> str:
@@ -260,25 +260,19 @@ def _verify(tx: Tx, kinds: Mapping[str, Kind], id: str, epoch: int) -> Verdict:
 def _checked(tx: Tx, kinds: Mapping[str, Kind], id: str, epoch: int) -> Verdict:
     held = sessions.load(tx, id, epoch=epoch)
     assert held is not None, "its version was just read in this transaction"
-    times: list[str] = []
-
-    def timed() -> Iterator[chain.Record]:
-        for record in journal.every(tx, id):
-            times[1:] = [record.at]
-            yield record
-
-    verdict = verify_records(id, timed())
-    if verdict.ok and (reason := _unlike(tx, kinds, held, verdict, times)):
-        return replace(verdict, ok=False, reason=reason, seq=held.session.seq)
+    verdict = verify_records(id, journal.every(tx, id))
+    if verdict.ok and (reason := _unlike(tx, kinds, held, verdict)):
+        return verdict.broken(reason, held.session.seq)
     return verdict
 
 
-def _unlike(tx: Tx, kinds: Mapping[str, Kind], held: Held, verdict: Verdict, times: list[str]) -> str:
+def _unlike(tx: Tx, kinds: Mapping[str, Kind], held: Held, verdict: Verdict) -> str:
     """In what the stored session is not what its journal gives; empty when it is."""
     session, kind = held.session, kinds.get(held.session.kind)
     if (verdict.head, verdict.checked) != (held.head.hex(), session.seq):
         return "the journal does not end where the session says it ends"
-    if [session.created_at, session.updated_at] != [from_text(at) for at in (times[:1] + times[-1:])]:
+    ends = (*journal.records(tx, session.id, limit=1), *journal.newest(tx, session.id, limit=1))
+    if [session.created_at, session.updated_at] != [from_text(record.at) for record in ends]:
         return "the journal does not begin and end when the session says it does"
     if kind is None:
         return f"its kind '{session.kind}' is not known here, so nothing says what state its journal gives"
@@ -384,12 +378,11 @@ def _checked_records(archive: zipfile.ZipFile, manifest: Mapping[str, Any]) -> t
                 yield records[-1]
 
     verdict = verify_records(str(manifest.get("session")), kept())
-    reason = ""
     if verdict.ok and (verdict.head, verdict.checked) != (manifest.get("head"), manifest.get("seq")):
-        reason = "the journal does not end at the head the manifest names"
+        verdict = verdict.broken("the journal does not end at the head the manifest names")
     elif verdict.ok and not _signed(archive, str(manifest.get("public_key", ""))):
-        reason = _UNSIGNED
-    return records, replace(verdict, ok=False, reason=reason, withheld=0) if reason else verdict
+        verdict = verdict.broken(_UNSIGNED)
+    return records, verdict
 
 
 def _tampered(reason: str, seq: int | None = None) -> errors.Tampered:
