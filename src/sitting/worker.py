@@ -195,7 +195,7 @@ class Worker:
         Whoever was cut off from the store for longer than a lease would otherwise take its own healthy jobs over.
         """
         soon = now + timedelta(seconds=RENEW_SECONDS)
-        late = [room for room in self._open_rooms() if room.lease_until is None or room.lease_until <= soon]
+        late = [room for room in self._open_rooms() if room.lease_until <= soon]
         late.sort(key=lambda room: room.job)  # so that two workers never wait for each other
 
         def write(tx: Tx) -> tuple[datetime, list[bool], list[Job]]:
@@ -318,6 +318,8 @@ class Worker:
     def _release(self, leases: Sequence[Lease], seconds: float) -> None:
         """Have leases run out now, so that another worker need not wait for it."""
         unbegun, now = list(self._unbegun), self._engine.clock.now()
+        if not (leases or unbegun):
+            return
 
         def write(tx: Tx) -> None:
             for lease in leases:

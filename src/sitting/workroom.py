@@ -37,6 +37,7 @@ class Room:
         self.attempt = job.attempt
         self.models = models
         self.lease = Lease(job.session, job.id, job.lease)
+        assert job.lease_until is not None, "it was just taken"
         self.lease_until = job.lease_until
         self.ended = False
         self.pace = FLUSH_SECONDS

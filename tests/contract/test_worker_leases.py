@@ -16,11 +16,11 @@ from sitting.core.kind import Command, Workroom
 from sitting.store import Store, jobs
 from sitting.store.jobs import Job
 from sitting.store.schema import sessions as rows
-from sitting.worker import LEASE_SECONDS, TAKEOVERS
+from sitting.worker import LEASE_SECONDS, TAKEOVERS, Worker
 from tests.support import workshop
 from tests.support.engines import SECONDS, opened
 from tests.support.hall import Hall, until
-from tests.support.workshop import Climb, Draft, Step
+from tests.support.workshop import Climb, Draft, Held, Step
 
 CLIMB = workshop.climb
 DRAFT = workshop.draft
@@ -38,6 +38,15 @@ def taken(hall: Hall) -> list[Job]:
     now = hall.run.clock.now()
     end = now + timedelta(seconds=LEASE_SECONDS)
     return hall.run(hall.store.write(lambda tx: jobs.take(tx, now=now, until=end, limit=9)))
+
+
+def lost(hall: Hall, worker: Worker, held: Held, to: Held) -> None:
+    """A worker begins a job and is cut off for as long as a lease, so that another takes the job over."""
+    worker.tick()
+    assert held.entered.wait(SECONDS)
+    hall.run.clock.advance(LEASE_SECONDS)
+    hall.worker(climb=to).tick()
+    assert to.entered.wait(SECONDS)
 
 
 def change(hall: Hall, *statements: str) -> None:
@@ -69,11 +78,7 @@ def test_a_worker_that_was_cut_off_lets_go_of_what_another_has_taken(hall: Hall)
     dead, other = hall.hold(), hall.hold(lambda room, _: CLIMB(room))
     first = hall.worker(climb=dead)
     session = hall.asked(Climb(steps=1))
-    first.tick()
-    assert dead.entered.wait(SECONDS)
-    hall.run.clock.advance(LEASE_SECONDS)
-    hall.worker(climb=other).tick()
-    assert other.entered.wait(SECONDS)
+    lost(hall, first, dead, to=other)
     first.tick()
     assert dead.rooms[0].cancelled and not other.rooms[0].cancelled
     other.go.set()
@@ -85,11 +90,7 @@ def test_an_attempt_that_has_lost_its_job_leaves_the_next_ones_room_alone(hall: 
     runs = iter((old, new))
     worker = hall.worker(climb=lambda room: next(runs)(room))
     session = hall.asked(Climb(steps=1))
-    worker.tick()
-    assert old.entered.wait(SECONDS)
-    hall.run.clock.advance(LEASE_SECONDS)
-    hall.worker(climb=elsewhere).tick()
-    assert elsewhere.entered.wait(SECONDS)
+    lost(hall, worker, old, to=elsewhere)
     hall.run.clock.advance(LEASE_SECONDS)
     worker.tick()
     assert new.entered.wait(SECONDS)
@@ -254,6 +255,15 @@ def test_a_job_taken_while_the_worker_stops_is_given_back(hall: Hall) -> None:
 
 
 # Stopping
+
+
+def test_who_has_nothing_to_let_go_asks_nothing_of_the_store(hall: Hall) -> None:
+    worker, go = hall.worker(), threading.Event()
+    hanging = [hall.store.write(lambda tx: go.wait(SECONDS)) for _ in range(8)]  # all writers that there are
+    with capture_logs() as logs:
+        worker.stop(store_seconds=0)
+    go.set()
+    assert logs == [] and all(hall.run(each) for each in hanging)
 
 
 def test_stopping_ends_though_the_store_does_not_answer(hall: Hall) -> None:
