@@ -230,7 +230,9 @@ def test_a_backup_with_a_thing_that_is_not_ours_is_refused(live: Store, tmp_path
         restore(Settings(data=tmp_path / "good"), file)
         connection.execute(f"CREATE {made}")
     sort, name = made.split()[:2]
-    with pytest.raises(errors.Misuse, match=f"holds the {sort.lower()} {name}, which is not Sitting's"):
+    with pytest.raises(
+        errors.Misuse, match=f"holds the {sort.lower()} {name}, which this version of Sitting does not know"
+    ):
         restore(Settings(data=tmp_path / "new"), file)
     assert not (tmp_path / "new").exists()
 
@@ -311,7 +313,7 @@ def content(settings: Settings) -> tuple[int, int]:
 def write_pairs(store: Store, stop: Future[None], name: str) -> int:
     """Two counters that are equal in every moment of the whole."""
     written = 0
-    while not stop.done():
+    while not (written and stop.done()):
         store.write(
             lambda tx: [sessions.charge(tx, f"{name}{which}", amount=1, limit=10**9) for which in (1, 2)]
         ).result()

@@ -135,7 +135,7 @@ def _check(file: Path) -> None:
     # A trigger or a view would go on acting in the restored database. Names with sqlite_ are the library's own tables.
     strange = [(kind, name) for kind, name in there if kind not in ("table", "index") or not _is_known(name)]
     if strange:
-        raise errors.Misuse(f"{file} holds the {' '.join(strange[0])}, which is not Sitting's.")
+        raise errors.Misuse(f"{file} holds the {' '.join(strange[0])}, which this version of Sitting does not know.")
 
 
 def _is_known(name: str) -> bool:
