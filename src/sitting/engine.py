@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,8 +20,8 @@ from .clock import Clock
 from .core import chain
 from .core.actor import GUEST, MEMBER, SYSTEM, WORKER, Actor
 from .core.event import milliseconds
-from .core.kind import Command, Grant, Kind, Outside
-from .core.lifecycle import CREATE, ERASE
+from .core.kind import Command, Erase, Grant, Kind, Outside
+from .core.lifecycle import CREATE
 from .core.session import Session
 from .holding import Holding
 from .reading import Done, Journal, Listing, Look, Page, Seen, Selection, TextPage, TurnSeen, Where
@@ -196,38 +197,25 @@ class Engine:
     def fire(self, session: str) -> Future[None]:
         """Let the clock's commands happen, for the sessions nobody asks for."""
 
-        def nothing(_tx: Tx, _kind: Kind, _held: Held, _now: datetime) -> None:
-            return None
+        def write(tx: Tx) -> None:
+            held = self._holding.get(tx, session)
+            self._writing.fire(tx, self.kinds[held.session.kind], held)
 
-        return self.store.write(lambda tx: self._after_due(tx, session, nothing))
+        return self.store.write(write)
 
     def erase(self, session: str, actor: Actor, *, expect: int | None = None) -> Future[None]:
         """Destroy every personal part and the folded state, free the key, keep the hashes. The id stays taken.
 
         The sessions about this one go with it, where their kind says so (`erased_with_subject`), and everywhere in the
-        space what was copied from it: personal parts that belong to `session:<id>`.
+        space what was copied from it: personal parts that belong to `session:<id>`. Answered when no file holds any of
+        it. Where the kind has a command for `erase`, what that tells is the journal's last word.
         """
-        following = {kind.name for kind in self.kinds.values() if kind.erased_with_subject}
-
-        def erase_in(tx: Tx, kind: Kind, held: Held, now: datetime) -> None:
-            role = self._holding.role(tx, kind, held, actor, now)
-            _check_position(held.session, expect)
-            move = kind.lifecycle.move(held.session.state, ERASE, role)
-            if role not in move.roles:
-                raise errors.NotAllowed()
-            gone = [*(sessions.about(tx, session, following) if following else ()), session]
-            for id in gone:
-                self._writing.erase(tx, self._holding.get(tx, id), now)
-            for id in gone:
-                self._writing.erase_copies(tx, id)
-
-        erased = self.store.write(lambda tx: self._after_due(tx, session, erase_in))
-        return _then(erased, lambda _: self.store.scrub())
+        return _then(self.do(session, Erase(), actor, expect=expect), lambda _: self.store.scrub())
 
     def tidy(self) -> Future[None]:
-        """Forget the answers whose time is over, and make up for a scrub that a fault or a sudden end prevented."""
+        """Forget what has expired, and make up for a scrub that a fault or a sudden end prevented."""
         self.store.scrub()
-        return self.store.write(lambda tx: sessions.forget_answers(tx, before=self.clock.now()))
+        return self.store.write(lambda tx: sessions.forget_expired(tx, self.clock.now()))
 
     def adopt(self, kind: str, id: str, records: list[chain.Record], actor: Actor) -> Future[Session]:
         """Take in a session from a bundle whose chain has been verified.
@@ -390,6 +378,8 @@ class Engine:
         moved = self._writing.fire(tx, kind, held)
         if moved is held:
             return then(tx, kind, held, now)
+        if moved.erased:
+            return errors.NotFound()
         try:
             with tx.savepoint():
                 return then(tx, kind, moved, now)
@@ -399,26 +389,18 @@ class Engine:
     def _reading(self, id: str, actor: Actor, build: Callable[[Look], T]) -> Future[T]:
         """Read one session, after firing what is due."""
 
-        def built(tx: Tx, held: Held) -> T:
-            kind = self.kinds[held.session.kind]
-            now = milliseconds(self.clock.now())
+        def built(tx: Tx, kind: Kind, held: Held, now: datetime) -> T:
             return build(Look(tx, kind, held, actor, self._holding.role(tx, kind, held, actor, now), now))
 
         def read(tx: Tx) -> Any:
             held = self._holding.get(tx, id)
-            if _is_late(self.kinds[held.session.kind], held.session, self.clock.now()):
-                return _LATE
-            return built(tx, held)
+            kind, now = self.kinds[held.session.kind], milliseconds(self.clock.now())
+            return _LATE if _is_late(kind, held.session, now) else built(tx, kind, held, now)
 
-        def write(tx: Tx) -> T | errors.Refusal:
-            held = self._holding.get(tx, id)
-            held = self._writing.fire(tx, self.kinds[held.session.kind], held)
-            try:
-                return built(tx, held)
-            except errors.Refusal as refusal:
-                return refusal
+        def write() -> Future[T]:
+            return self.store.write(lambda tx: self._after_due(tx, id, built))
 
-        return _then(self.store.read(read), lambda value: self.store.write(write) if value is _LATE else None)
+        return _then(self.store.read(read), lambda value: write() if value is _LATE else None)
 
 
 def _check_position(session: Session, expect: int | None) -> None:
@@ -432,18 +414,16 @@ def _is_late(kind: Kind, session: Session, now: datetime) -> bool:
 
 
 def _ended(futures: Sequence[Future[Any]]) -> Future[None]:
-    """The future of their end, however each of them ended."""
+    """The future of the end of one or more, however each of them ended."""
     outer: Future[None] = Future()
-    left = iter(futures)
+    left = count(len(futures) - 1, -1)
 
-    def next_one(_: object) -> None:
-        following = next(left, None)
-        if following is None:
+    def one_more(_: object) -> None:
+        if next(left) == 0:
             outer.set_result(None)
-        else:
-            following.add_done_callback(next_one)
 
-    next_one(None)
+    for future in futures:
+        future.add_done_callback(one_more)
     return outer
 
 

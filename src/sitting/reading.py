@@ -6,6 +6,7 @@ Nothing here writes. Who may read has been asked already; what an audience may s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -297,24 +298,29 @@ def whole(look: Look) -> Journal:
 
 def folded(kind: Kind, session: Session, records: Iterable[chain.Record]) -> Session:
     """The session that foreign records give, when it is one that the kind can live with. Raises Invalid."""
-    try:
+    with _foreign(kind):
         for record in records:
             session = kind.after(session, journal.event(record))
-        if session.state in kind.lifecycle.states:
-            kind.due(session), kind.search(session)
-            return session
-    except Exception as error:
-        raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.") from error
-    raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.")
+        if session.state not in kind.lifecycle.states:
+            raise LookupError(session.state)
+        kind.due(session), kind.search(session)
+    return session
 
 
 def check_shown(look: Look) -> None:
     """See a foreign session once, as lists will: one that cannot be shown would break them. Raises Invalid."""
-    try:
+    with _foreign(look.kind):
         seen(look)
         look.kind.title(look.session)
+
+
+@contextmanager
+def _foreign(kind: Kind) -> Iterator[None]:
+    """Whatever a kind makes of what it has not written itself."""
+    try:
+        yield
     except Exception as error:
-        raise errors.Invalid(f"This is not the journal of a session of the kind '{look.kind.name}'.") from error
+        raise errors.Invalid(f"This is not the journal of a session of the kind '{kind.name}'.") from error
 
 
 def turn(look: Look, id: str) -> TurnSeen:

@@ -114,7 +114,7 @@ def view(session: Session, audience: str, now: datetime) -> dict[str, Any]:
 def tell(event: Event, audience: str) -> dict[str, Any] | None:
     """One event as JSON, or None when this audience may only see the position move.
 
-    Who is told an event takes all of its `personal` along in a bundle, unless `Kind.parts` says less.
+    What this shows of `personal` under its own name may leave in a bundle, too; what it keeps back stays here.
     """
     text = {"text": event.part(event.actor).get("text", "")} if event.type == "added" else {}
     return {"seq": event.seq, "type": event.type, "ts": to_text(event.at), "data": {**event.data, **text}}

@@ -18,7 +18,7 @@ from .core import chain
 from .core.actor import CLOCK, SYSTEM, Actor
 from .core.event import COPIED, MAX_EVENT_BYTES, OWNER, TYPE, Event, Fact, milliseconds, to_text
 from .core.kind import Ask, Command, Decision, Kind
-from .core.lifecycle import Move
+from .core.lifecycle import GONE, Move
 from .core.session import ID, Session
 from .holding import Holding
 from .reading import Done, Facts
@@ -83,13 +83,13 @@ class Writing:
         self.on_erased: Callable[[], object] = lambda: None
 
     def fire(self, tx: Tx, kind: Kind, held: Held) -> Held:
-        """Let the clock's commands happen, however many.
+        """Let the clock's commands happen, however many; one of them may end in the session's erasure.
 
         Raises Misuse: the kind refuses one of them, or they keep falling due at one instant.
         """
         now = milliseconds(self.clock.now())
         since, fired = None, 0
-        while (due := kind.due(held.session)) is not None and due.at <= now:
+        while not held.erased and (due := kind.due(held.session)) is not None and due.at <= now:
             at = milliseconds(max(due.at, held.session.updated_at or due.at))
             since, fired = at, fired + 1 if at == since else 1
             if fired > _MAX_FIRED:
@@ -100,7 +100,7 @@ class Writing:
             except errors.Refusal as refusal:
                 what = f"Kind {kind.name}: its deadline '{due.command.verb}' was refused"
                 raise errors.Misuse(f"{what}: {refusal.message}") from refusal
-            held = self.holding.get(tx, held.session.id)
+            held = tx.staged[held.session.id]
         return held
 
     def carry_out(
@@ -115,6 +115,10 @@ class Writing:
     ) -> Done:
         """`given` is what `around` has yielded. Raises what the kind refuses with, KeyTaken, Conflict, Misuse."""
         kind, held, role, move, now = found
+        if command.verb not in kind.commands:  # an erasure of which the kind tells nothing
+            done = self.done(tx, kind, held, (), actor, now)
+            self._empty(tx, held, now)
+            return done
         facts = kind.facts.get(command.verb)
         known = {**given, **facts(self._facts(tx, held.session, actor, now), command)} if facts else given
         decision = _decision(kind, command, kind.decide(Ask(held.session, command, actor, role, now, random, known)))
@@ -148,6 +152,8 @@ class Writing:
                 answer=done.answer or b"",
                 expires_at=now + timedelta(hours=REPEAT_HOURS),
             )
+        if after.session.state == GONE:
+            self._empty(tx, after, now)
         return done
 
     def _facts(self, tx: Tx, session: Session, actor: Actor, now: datetime) -> Facts:
@@ -236,14 +242,24 @@ class Writing:
     def _erase_parts(self, tx: Tx, kind: Kind, held: Held, owners: tuple[str, ...]) -> Held:
         id = held.session.id
         journal.erase(tx, id, owners=owners)
-        sessions.forget_answers(tx, session=id)
+        sessions.forget_answers(tx, id)
         folded = reading.refolded(tx, kind, held.session)
         after = replace(held, session=folded, version=held.version + 1)
         self.save(tx, kind, held, after, [])
         tx.after_commit(lambda: self.on_erased())
         return after
 
-    def erase(self, tx: Tx, held: Held, now: datetime) -> None:
+    def _empty(self, tx: Tx, held: Held, now: datetime) -> None:
+        """Empty a session, those about it that go with it, and everywhere in the space what was copied from them."""
+        id, following = held.session.id, {kind.name for kind in self.holding.kinds.values() if kind.erased_with_subject}
+        gone = [*(self.holding.get(tx, each) for each in sessions.about(tx, id, following)), held]
+        for each in gone:
+            self._empty_one(tx, each, now)
+        for each in gone:
+            self._empty_copies(tx, each.session.id)
+        tx.after_commit(lambda: self.on_erased())
+
+    def _empty_one(self, tx: Tx, held: Held, now: datetime) -> None:
         """Empty one session, and let go of all that it kept busy."""
         id = held.session.id
         for job in jobs.active(tx, id):
@@ -251,13 +267,13 @@ class Writing:
         journal.erase(tx, id)
         texts.forget(tx, id)
         jobs.forget(tx, id)
-        sessions.forget_answers(tx, session=id)
+        sessions.forget_answers(tx, id)
         sessions.erase(tx, id, version=held.version + 1, now=now)
         gone = Held(Session(id, held.session.kind, ""), held.version + 1, held.head, {}, erased=True)
         tx.staged[id] = gone
         tx.after_commit(lambda: self.committed(gone, False))
 
-    def erase_copies(self, tx: Tx, erased: str) -> None:
+    def _empty_copies(self, tx: Tx, erased: str) -> None:
         """Destroy what other sessions hold of one that is gone. What they are busy with goes on."""
         owner = COPIED + erased
         for id in journal.holders(tx, owner):

@@ -136,7 +136,7 @@ def test_a_scrub_that_was_prevented_is_made_up_for(run: Bench, tmp_path: Path) -
     run(run.engine.do(session, workshop.Close(), ADA))
 
     def erase(tx: Tx) -> None:
-        run.engine._writing.erase(tx, run.engine._holding.get(tx, session), run.clock.now())
+        run.engine._writing._empty_one(tx, run.engine._holding.get(tx, session), run.clock.now())
 
     run(run.store.write(erase))
     assert not run.store.is_sqlite or found(run, CANARY, tmp_path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from sitting import errors
-from sitting.engine import Where
+from sitting.engine import Where, _ended
 from sitting.store import Store
 from tests.contract.test_store import Gathered
 from tests.support import workshop
@@ -65,13 +66,21 @@ def test_both_ends_of_a_time_are_included(run: Bench) -> None:
     assert found(run, until=at(9.999999)) == ([ids[0]], 1)
 
 
+def test_however_many_have_ended_already_their_end_is_told() -> None:
+    done: Future[None] = Future()
+    done.set_result(None)
+    assert _ended([done] * 2000).done()
+
+
 def test_a_session_whose_deadline_is_refused_or_that_goes_meanwhile_leaves_the_others(run: Bench) -> None:
     calm, late, wrong, gone = run.workshop(), run.workshop(closes_in=60), run.workshop(), run.workshop(closes_in=60)
     run(run.engine.do(wrong, workshop.Wrong(how="refusing"), ADA))
     run.clock.advance(60)
-    group = Gathered(run.store)
+    groups = [Gathered(run.store) for _ in range(1 if run.store.is_sqlite else 8)]  # all writers that there are
     erased, listing = run.engine.erase(gone, ADA), run.engine.list("workshop", ADA, Where())
-    group.release()
+    groups[0].release()
     run(erased)
+    for group in groups[1:]:
+        group.release()
     states = {seen.session.id: seen.session.state for seen in run(listing).items}
     assert states == {calm: "open", late: "closed", wrong: "open"}

@@ -133,7 +133,7 @@ def test_counters_of_an_older_database_are_kept(empty: Settings) -> None:
     _execute(store, "INSERT INTO counters (account, amount) VALUES ('before', 3)")
     assert migrate.upgrade(store)[0] == "0002"
     _execute(store, "INSERT INTO counters (account, amount) VALUES ('an older process', 4)")
-    store.write(lambda tx: sessions.forget_answers(tx, before=datetime.max.replace(tzinfo=UTC))).result()
+    store.write(lambda tx: sessions.forget_expired(tx, datetime.max.replace(tzinfo=UTC))).result()
     counted = store.read(lambda tx: [sessions.count(tx, name) for name in ("before", "an older process")]).result()
     assert counted == [3, 4]
     store.close()

@@ -20,6 +20,7 @@ from sitting.config import Settings
 from sitting.store import MAX_BATCH, Store, migrate, sessions
 from sitting.store.transaction import Tx
 from tests.support.engines import SECONDS, at_once, of, opened
+from tests.support.hall import until
 
 
 def add(account: str, amount: int = 1) -> Callable[[Tx], int]:
@@ -272,8 +273,8 @@ def test_a_counter_is_forgotten_when_its_time_is_over(store: Store) -> None:
     charged(over, "hour", "hour")
     charged(None, "lifetime", "taken for both")
     charged(over, "taken for both")
-    for before, left in ((over - timedelta(milliseconds=1), [2, 1, 2]), (over, [0, 1, 2])):
-        store.write(lambda tx, before=before: sessions.forget_answers(tx, before=before)).result(SECONDS)  # type: ignore[misc]
+    for now, left in ((over - timedelta(milliseconds=1), [2, 1, 2]), (over, [0, 1, 2])):
+        store.write(lambda tx, now=now: sessions.forget_expired(tx, now)).result(SECONDS)  # type: ignore[misc]
         assert [stands(store, name) for name in ("hour", "lifetime", "taken for both")] == left
 
 
@@ -295,6 +296,8 @@ def test_closing_finishes_what_waits_and_refuses_the_rest(empty: Settings) -> No
     closer.start()
     while not store.write(add("late")).done():  # only a refusal is there at once
         pass
+    if store.is_sqlite:
+        until(lambda: store._queue.queue[-1] is None)  # the end of all stands behind them, and ends their group
     group.release()
     closer.join(SECONDS)
     store.close()

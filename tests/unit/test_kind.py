@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from sitting import Installation, Settings, errors
 from sitting.core.actor import Actor
 from sitting.core.event import Event
-from sitting.core.kind import Ask, Command, Kind, never
+from sitting.core.kind import Ask, Charge, Command, Kind, never
 from sitting.core.session import Session
 from sitting.installation import App
 from tests.support import workshop
@@ -68,7 +69,7 @@ def test_defaults() -> None:
     assert plain.final(event) is None
     assert plain.needs(SESSION, "lead") is None
     assert plain.meters(SESSION, "lead", AT) == ()
-    assert plain.carries(event, "reader") is None
+    assert plain.carries(event, "reader") == ["user:a"]
     assert not plain.is_closed(SESSION, "lead")
     assert plain.after(replace(SESSION, state=""), event).state == "on"
 
@@ -88,8 +89,47 @@ def test_who_may_take_what_along() -> None:
     assert workshop.KIND.carries(event, "reader") == ["user:a"]
 
 
+TOLD = {"type": "voted", "data": {"text": "Yes", "tags": ["a", "b"], "place": {"row": 2}, "seq": 5}}
+
+
+@pytest.mark.parametrize(
+    ("content", "leaves"),
+    [
+        ({"text": "Yes", "tags": ["b"]}, True),
+        ({"place": {"row": 2}, "note": None}, True),
+        (None, True),
+        ({"text": "Yes", "reason": "because"}, False),
+        ({"text": "No"}, False),
+        ({"tags": ["a", "c"]}, False),
+        ({"score": 5}, False),
+    ],
+)
+def test_what_is_not_told_whole_stays_where_it_is(content: dict[str, Any] | None, leaves: bool) -> None:
+    kind = replace(workshop.KIND, parts=None, tell=lambda event, audience: TOLD if audience == "lead" else None)
+    event = Event(1, "voted", "user:a", "member", AT, {}, {"user:a": content})
+    assert kind.carries(event, "lead") == (["user:a"] if leaves else [])
+    assert kind.carries(event, "reader") == ([] if content else ["user:a"])
+
+
 def test_an_ask_makes_the_same_id_for_the_same_purpose() -> None:
     ask = Ask(SESSION, Command(), Actor("user:a"), "lead", AT, bytes(32))
     assert ask.uuid("turn") == ask.uuid("turn") != ask.uuid("note")
     assert UUID(ask.uuid()).version == 4
     assert replace(ask, random=bytes(31) + b"1").uuid("turn") != ask.uuid("turn")
+
+
+@pytest.mark.parametrize(
+    ("now", "seconds", "account", "left"),
+    [
+        (datetime(2026, 1, 31, 12, 0, 59, 900_000, tzinfo=UTC), 60, "said:60:29497680", 1),
+        (datetime(2026, 1, 31, 12, 1, tzinfo=UTC), 60, "said:60:29497681", 60),
+        (datetime(2026, 1, 31, 12, 1, tzinfo=UTC), 3600, "said:3600:491628", 3540),
+    ],
+)
+def test_a_charge_within_a_time_of_the_clocks(now: datetime, seconds: int, account: str, left: int) -> None:
+    charge = Charge.within("said", 3, now=now, seconds=seconds)
+    assert (charge.account, charge.amount, charge.limit) == (account, 1, 3)
+    assert charge.until == now.replace(microsecond=0) + timedelta(seconds=left)
+    assert charge.refusal.facts == {"retry_after": left}
+    own = Charge.within("said", 3, now=now, seconds=seconds, refuse=lambda left: errors.Conflict(f"Wait {left} s."))
+    assert own.refusal.message == f"Wait {left} s."

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sitting import errors
-from sitting.core.lifecycle import Lifecycle, Move
+from sitting.core.lifecycle import GONE, Lifecycle, Move
 from tests.support import toy, workshop
 
 STATES = ("open", "done")
@@ -105,7 +105,7 @@ def test_every_pair_of_state_and_verb_is_a_move_or_a_refusal(data: st.DataObject
     if verb in offered:
         move = lifecycle.move(state, verb)
         assert move is offered[verb]
-        assert set(move.reaches(state)) <= {*lifecycle.states, ""}
+        assert set(move.reaches(state)) <= {*lifecycle.states, "", GONE}
     else:
         with pytest.raises(errors.Conflict) as refused:
             lifecycle.move(state, verb)

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -28,6 +28,12 @@ class Command(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     verb: ClassVar[str]
+
+
+class Erase(Command):
+    """Empty the session. Among a kind's commands it stands only where the kind has something to tell of it."""
+
+    verb: ClassVar[str] = ERASE
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class JobRequest:
 class Charge:
     """Add `amount` to a counter of the installation unless it would pass `limit`; then `refusal` is raised.
 
-    A counter of some time (`messages:s1:2026-01-31T12`) says with `until` when that is over: it is forgotten then.
+    A counter of some time says with `until` when that is over: it is forgotten then.
     """
 
     account: str
@@ -81,6 +87,22 @@ class Charge:
     limit: int
     refusal: errors.Refusal = field(default_factory=errors.RateLimited)
     until: datetime | None = None
+
+    @classmethod
+    def within(
+        cls,
+        name: str,
+        limit: int,
+        *,
+        now: datetime,
+        seconds: int = 60,
+        refuse: Callable[[int], errors.Refusal] = lambda left: errors.RateLimited(retry_after=left),
+    ) -> Charge:
+        """One of at most `limit` in a minute of the clock's, or so many seconds; `refuse` is told how many are left."""
+        at = int(now.timestamp())
+        left = seconds - at % seconds
+        until = datetime.fromtimestamp(at + left, UTC)
+        return cls(f"{name}:{seconds}:{at // seconds}", 1, limit, refuse(left), until)
 
 
 @dataclass(frozen=True)
@@ -248,7 +270,8 @@ class Kind:
     `erased_with_subject` it is erased in the transaction that erases its subject. `key_scope` is `space` or
     `installation`. `interrupted` makes the command that ends a job which cannot go on, from its id, its text so far and
     a reason; `final` reads from an event how a turn ended. `exports` says whether an audience may take the journal
-    along (default: always), `parts` whose personal content of an event (default: all of what it is told). `owner` is
+    along (default: always), `parts` whose personal content of an event (default: theirs whose every value `tell`
+    shows under its own name; what a kind keeps back from sight does not leave in a copy). `owner` is
     the role of one who brings a session in from a bundle. `title`, `meters`, `needs` and `search` feed the generic
     pages.
 
@@ -289,8 +312,8 @@ class Kind:
     needs: Callable[[Session, str], str | None] = lambda session, audience: None
 
     def __post_init__(self) -> None:
-        verbs = set(self.lifecycle.verbs) - {ERASE}
-        if missing := verbs - set(self.commands):
+        verbs = set(self.lifecycle.verbs)
+        if missing := verbs - {ERASE, *self.commands}:
             raise errors.Misuse(f"Kind {self.name}: no command for {', '.join(sorted(missing))}.")
         if extra := set(self.commands) - verbs:
             raise errors.Misuse(f"Kind {self.name}: the lifecycle lacks {', '.join(sorted(extra))}.")
@@ -308,9 +331,12 @@ class Kind:
         """Within what keys of sessions in this space are unique."""
         return space if self.key_scope == "space" else ""
 
-    def carries(self, event: Event, audience: str) -> Collection[str] | None:
-        """Whose personal content of an event this audience may take along in an export; None means everybody's."""
-        return self.parts(event, audience) if self.parts else None
+    def carries(self, event: Event, audience: str) -> Collection[str]:
+        """Whose personal content of an event this audience may take along in an export."""
+        if self.parts:
+            return self.parts(event, audience)
+        told = set(_said(self.tell(event, audience)))
+        return [owner for owner, content in event.personal.items() if told.issuperset(_said(content))]
 
     def is_closed(self, session: Session, audience: str) -> bool:
         """Whether this audience will see no more events."""
@@ -323,3 +349,15 @@ class Kind:
             for move in self.lifecycle.open(state, role)
             if move.verb not in self.minting and move.roles != (SYSTEM,) and move.verb not in (CREATE, ERASE)
         )
+
+
+def _said(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The values in some content, each with the name it stands under."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _said(value, key)
+    elif isinstance(content, list | tuple):
+        for value in content:
+            yield from _said(value, name)
+    elif content is not None:
+        yield name, content

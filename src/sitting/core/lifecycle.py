@@ -21,8 +21,9 @@ GONE = "gone"
 class Move:
     """`verb` leads from each state of `source` to one of `target` (empty: stays) and is open to `roles`.
 
-    `opening` starts the sentence of a refusal: `Cannot start session.` The verb `create` has no source; the verb
-    `erase` has no target and is the engine's own: the kind decides no events for it.
+    `opening` starts the sentence of a refusal: `Cannot start session.` The verb `create` has no source. The state
+    `gone` stands in no table and nothing leads out of it: a session that reaches it is emptied in the same transaction.
+    The verb `erase` always leads there.
     """
 
     verb: str
@@ -30,6 +31,10 @@ class Move:
     roles: tuple[str, ...]
     target: tuple[str, ...] = ()
     opening: str = ""
+
+    def __post_init__(self) -> None:
+        if self.verb == ERASE:
+            object.__setattr__(self, "target", (GONE,))
 
     def reaches(self, state: str) -> tuple[str, ...]:
         """The states this move may lead to from `state`."""
@@ -106,19 +111,22 @@ class Lifecycle:
 
     def _check(self) -> None:
         known = set(self.states)
-        named = {state for move in self.moves for state in (*move.source, *move.target)} | self.final
+        named = {state for move in self.moves for state in move.source} | self.final
+        named |= {state for move in self.moves for state in move.target} - {GONE}
+        if GONE in known:
+            raise errors.Misuse(f"The state '{GONE}' is the engine's own.")
         if named - known:
             raise errors.Misuse(f"The lifecycle names unknown states: {', '.join(sorted(named - known))}.")
         if ("", CREATE) not in self._table:
             raise errors.Misuse("The lifecycle has no move 'create'.")
         reached = set(self._table["", CREATE].target)
         while True:
-            more = {state for move in self.moves if reached & set(move.source) for state in move.target} - reached
-            if not more:
+            next_ones = {state for move in self.moves if reached & set(move.source) for state in move.target}
+            if not (more := next_ones & known - reached):
                 break
             reached |= more
         if known - reached:
             raise errors.Misuse(f"The lifecycle cannot reach: {', '.join(sorted(known - reached))}.")
         for move in self.moves:
-            if (stuck := self.final & set(move.source)) and set(move.target) - stuck:
+            if (stuck := self.final & set(move.source)) and set(move.target) - stuck - {GONE}:
                 raise errors.Misuse(f"The move '{move.verb}' leaves a final state.")

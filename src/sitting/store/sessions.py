@@ -399,13 +399,15 @@ def keep_answer(
     )
 
 
-def forget_answers(tx: Tx, *, session: str | None = None, before: datetime | None = None) -> None:
-    """Drop the stored answers of a session, or all that have expired together with the counters that have."""
-    if session is not None:
-        tx.run(delete(answers).where(answers.c.session == session))
-    if before is not None:
-        for table in (answers, counters):
-            tx.run(delete(table).where(table.c.expires_at <= to_text(before)))
+def forget_answers(tx: Tx, session: str) -> None:
+    """Drop the stored answers of a session."""
+    tx.run(delete(answers).where(answers.c.session == session))
+
+
+def forget_expired(tx: Tx, now: datetime) -> None:
+    """Drop the answers and the counters whose time is over."""
+    for table in (answers, counters):
+        tx.run(delete(table).where(table.c.expires_at <= to_text(now)))
 
 
 def erase(tx: Tx, id: str, *, version: int, now: datetime) -> None:

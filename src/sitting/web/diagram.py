@@ -17,7 +17,7 @@ from html import escape
 from itertools import pairwise
 
 from ..core.actor import SYSTEM
-from ..core.lifecycle import ERASE, Lifecycle
+from ..core.lifecycle import GONE, Lifecycle
 
 START = ""
 _STATE_HEIGHT, _STAY_HEIGHT, _LINE, _GAP, _ROW_GAP, _MARGIN, _ARROW = 34.0, 13.0, 14.0, 14.0, 15.0, 8.0, 6.0
@@ -67,19 +67,19 @@ def words(name: str) -> str:
 
 
 def edges(lifecycle: Lifecycle) -> tuple[Edge, ...]:
-    """The moves that lead somewhere else, one edge for each pair of states; `START` is where sessions come from."""
+    """The moves to another state, one edge for each pair; `START` is where sessions come from. Erasure is not drawn."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for move in lifecycle.moves:
         for source in move.source or (START,):
             for target in move.target:
-                if target != source:
+                if target not in (source, GONE):
                     found[source, target].append(move.verb)
     return tuple(Edge(source, target, tuple(verbs)) for (source, target), verbs in found.items())
 
 
 def staying(lifecycle: Lifecycle, state: str) -> tuple[str, ...]:
-    """The verbs that may leave a state as it is, erasure aside."""
-    return tuple(move.verb for move in lifecycle.open(state) if move.verb != ERASE and state in move.reaches(state))
+    """The verbs that may leave a state as it is."""
+    return tuple(move.verb for move in lifecycle.open(state) if state in move.reaches(state))
 
 
 @lru_cache(maxsize=512)

@@ -21,7 +21,7 @@ from .. import bundle, errors
 from ..core.actor import Actor
 from ..core.event import to_text
 from ..core.kind import Command, Kind
-from ..core.lifecycle import ERASE
+from ..core.lifecycle import ERASE, GONE
 from ..core.session import Session
 from ..engine import Done, Page, Seen
 from . import answer, cards, deps, forms
@@ -175,7 +175,7 @@ def _action(kind: Kind, session: Session, verb: str) -> dict[str, Any]:
     """A command as a button, or as a form where it asks for something. What ends the session asks first."""
     command = kind.commands[verb]
     reaches = set(kind.lifecycle.move(session.state, verb).reaches(session.state))
-    danger = bool(reaches) and reaches <= kind.lifecycle.final and session.state not in kind.lifecycle.final
+    danger = reaches <= {*kind.lifecycle.final, GONE} and session.state not in kind.lifecycle.final
     fields = forms.fields(command)
     said = _said(command)
     return {

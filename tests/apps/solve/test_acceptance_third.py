@@ -26,6 +26,7 @@ from sitting.apps.solve import (
     SSETokenEvent,
 )
 from sitting.model import Gate, Message, Step
+from sitting.store import journal
 from sitting.store.backup import backup
 from tests.apps.solve.room import (
     LATER,
@@ -354,6 +355,10 @@ def test_34_exports_are_whole_and_delete_leaves_nothing(tmp_path: Path) -> None:
             answer = ann.client.get(f"/sessions/{id}{path}")
             assert answer.status_code == 404 and answer.json() == {"detail": {"error": "SESSION_NOT_FOUND"}}
         assert ann.client.delete(f"/sessions/{id}").status_code == 404
+        store, engine = house.served.installation.store, house.served.installation.engine
+        assert bundle.verify(store, engine.kinds, id, epoch=engine.epoch).result().ok
+        [end] = store.read(lambda tx: journal.newest(tx, id, limit=1)).result()
+        assert (end.type, end.actor) == ("deleted", ann.person.actor.id)
         for path in ("/sessions", f"/sessions?q={MARK}", "/sessions/all/export", "/stats/overview", "/actions"):
             assert MARK not in ann.client.get(path).text
         backup(house.served.installation.store, tmp_path / "backup.sitting")

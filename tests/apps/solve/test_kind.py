@@ -38,7 +38,7 @@ from sitting.apps.solve.terms import MAX_MESSAGES
 from sitting.core import strict
 from sitting.core.event import to_text
 from sitting.core.session import Session
-from tests.apps.solve.stage import ANN, CARDS, START, TALK, WORRY, Model, Stage, card
+from tests.apps.solve.stage import CARDS, START, TALK, WORRY, Model, Stage, card
 
 LOW = ("ok", "asdf", "idk")
 
@@ -609,8 +609,8 @@ def test_a_session_is_counted_in_its_creation() -> None:
 
 
 def test_creations_have_a_rate() -> None:
-    minute = int(START.timestamp()) // 60
-    stage = Stage(solve_creations_minute=1, counters={f"solve.created:{ANN.id}:{minute}": 1})
+    first = Stage(solve_creations_minute=1).created()
+    stage = Stage(solve_creations_minute=1, counters=first.charges)
     with pytest.raises(errors.RateLimited):
         stage.created()
     stage.later(minutes=1).created()

@@ -96,11 +96,8 @@ def claim(ask: Ask, command: commands.Claim) -> Decision:
 
 def _paced(ask: Ask, what: str, member: int, limit: int, seconds: int = 60) -> Charge:
     """One of so many under one name in a minute, or another time: whoever has the code could fill the disk with it."""
-    at = int(ask.now.timestamp())
-    left = seconds - at % seconds
-    refusal = errors.RateLimited(refusals.TOO_MANY, retry_after=left)
-    account = f"facilitation.{what}:{ask.session.id}:{member}:{seconds}:{at // seconds}"
-    return Charge(account, 1, limit, refusal, until=ask.now + timedelta(seconds=left))
+    name = f"facilitation.{what}:{ask.session.id}:{member}"
+    return Charge.within(name, limit, now=ask.now, seconds=seconds, refuse=refusals.too_many)
 
 
 def _linked(session: Session, credentials: tuple[str, ...]) -> set[int]:

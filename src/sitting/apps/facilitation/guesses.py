@@ -11,8 +11,7 @@ import math
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
-from ... import errors
-from .refusals import TOO_MANY
+from . import refusals
 
 WINDOW = timedelta(minutes=10)
 WRONG_CODES = 10
@@ -39,7 +38,7 @@ class Guesses:
         recent = self._recent(_network(address), now)
         if len(recent) >= WRONG_CODES:
             wait = (recent[-WRONG_CODES] + WINDOW - now).total_seconds()
-            raise errors.RateLimited(TOO_MANY, retry_after=math.ceil(wait))
+            raise refusals.too_many(math.ceil(wait))
 
     def _recent(self, key: str, now: datetime) -> list[datetime]:
         return [at for at in self._times.get(key, ()) if at > now - WINDOW]

@@ -24,7 +24,6 @@ BULLETS_FORMAT = "Invalid bullets format"
 BULLETS_COUNT = "Must have 1-5 bullet points"
 BULLETS_LENGTH = "Each bullet point must be 500 characters or less"
 CARD_INVALID = "Invalid card"
-TOO_MANY = "Too many attempts. Please wait and try again."
 
 
 class NotSignedIn(errors.NotAuthenticated):
@@ -116,6 +115,11 @@ def code_taken(code: str) -> errors.Conflict:
 def full(members: int) -> TeamFull:
     """So many active members, and no more."""
     return TeamFull(f"This team already has {members} members.")
+
+
+def too_many(seconds: int) -> errors.RateLimited:
+    """It was tried too often; it may be tried again in so many seconds."""
+    return errors.RateLimited("Too many attempts. Please wait and try again.", retry_after=seconds)
 
 
 def holding(name: str) -> errors.Conflict:

@@ -7,7 +7,6 @@ job has every session of the team forget that member's name and responses.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from ... import errors
@@ -74,11 +73,8 @@ def _random_code(ask: Ask) -> str:
 
 def _choice(ask: Ask) -> Charge:
     """One code that somebody chose. Whether it was free tells which codes there are, so nobody tries many."""
-    seconds = int(ask.now.timestamp())
-    left = terms.HOUR_SECONDS - seconds % terms.HOUR_SECONDS
-    refusal = errors.RateLimited(refusals.TOO_MANY, retry_after=left)
-    account = f"team.codes:{ask.actor.id}:{seconds // terms.HOUR_SECONDS}"
-    return Charge(account, 1, terms.MAX_CODES_AN_HOUR, refusal, until=ask.now + timedelta(seconds=left))
+    name, most = f"team.codes:{ask.actor.id}", terms.MAX_CODES_AN_HOUR
+    return Charge.within(name, most, now=ask.now, seconds=terms.HOUR_SECONDS, refuse=refusals.too_many)
 
 
 def edit(ask: Ask, command: EditTeam) -> Decision:

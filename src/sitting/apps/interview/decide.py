@@ -242,9 +242,7 @@ def mark_integrity(ask: Ask, command: MarkIntegrity) -> Decision:
     """What the candidate's page noticed, where the session says that it may."""
     if not ask.session.data["config"].get("integrity_marks", DEFAULTS["integrity_marks"]):
         raise errors.NotAllowed("This interview keeps no integrity marks.")
-    minute = clock.ms(ask.now) // 60_000
-    over = clock.at((minute + 1) * 60_000)
-    charge = Charge(f"interview.marks:{ask.session.id}:{minute}", 1, MARKS_A_MINUTE, until=over)
+    charge = Charge.within(f"interview.marks:{ask.session.id}", MARKS_A_MINUTE, now=ask.now)
     data = {"kind": command.kind, "chars": command.chars, "away_ms": command.away_ms}
     return Decision((Fact(EventType.INTEGRITY_MARKED, data),), charges=(charge,))
 

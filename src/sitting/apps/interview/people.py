@@ -79,11 +79,8 @@ def join(ask: Ask, _command: Join) -> Decision:
 
 def _joining(ask: Ask) -> Charge:
     """One of so many in a minute by the same link; a new link counts anew."""
-    now = clock.ms(ask.now)
-    minute, past = divmod(now, 60_000)
-    account = f"interview.joins:{ask.session.id}:{ask.session.data['link']['version']}:{minute}"
-    refusal = errors.RateLimited(retry_after=(60_000 - past + 999) // 1000)
-    return Charge(account, 1, JOINS_A_MINUTE, refusal, until=clock.at(now - past + 60_000))
+    name = f"interview.joins:{ask.session.id}:{ask.session.data['link']['version']}"
+    return Charge.within(name, JOINS_A_MINUTE, now=ask.now)
 
 
 def rotate_link(ask: Ask, command: RotateLink) -> Decision:

@@ -177,14 +177,8 @@ def _may_ask(ask: Ask) -> Charge:
         recent = [each for each in sent if each > now - window]
         if len(recent) >= limit:
             raise refusals.too_many(_seconds(recent[-limit] + window - now))
-    hour = now // _HOUR_MS
-    return Charge(
-        f"interview.messages:{session.space}:{hour}",
-        1,
-        settings.interview_messages_space_hour,
-        refusals.too_many(_seconds((hour + 1) * _HOUR_MS - now)),
-        until=clock.at((hour + 1) * _HOUR_MS),
-    )
+    name, most = f"interview.messages:{session.space}", settings.interview_messages_space_hour
+    return Charge.within(name, most, now=ask.now, seconds=_HOUR_MS // 1000, refuse=refusals.too_many)
 
 
 def _seconds(milliseconds: int) -> int:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from ... import errors
 from ...core import strict
-from ...core.kind import Command
+from ...core.kind import Command, Erase
 from . import terms
 from .terms import SLOTS as SLOTS
 
@@ -318,4 +318,5 @@ OFFERED: tuple[type[Command], ...] = (
     UncompleteAction,
     Export,
     Remind,
+    Erase,
 )

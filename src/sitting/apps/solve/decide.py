@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import errors
 from ...core.event import Fact, from_text, to_text
-from ...core.kind import Ask, Charge, Decision, Due, Grant
+from ...core.kind import Ask, Charge, Decision, Due, Erase, Grant
 from ...core.session import Session
 from . import gates, refusals, replies
 from .commands import (
@@ -29,7 +29,7 @@ from .commands import (
     Update,
 )
 from .draft import Draft
-from .facts import created_account, minute_over, quota_account, quota_over
+from .facts import opened, quota_account, quota_over
 from .fold import title
 from .terms import (
     BY_CHOICE,
@@ -66,10 +66,9 @@ def due(session: Session) -> Due | None:
 def create(ask: Ask, command: Create) -> Decision:
     """An open session, counted in the same transaction."""
     known, settings = ask.known, ask.known["settings"]
-    rate = settings.solve_creations_minute
-    refusal = refusals.too_many(60 - ask.now.second)
-    if known["created"] >= rate:
-        raise refusal
+    rate = opened(ask.actor, settings, ask.now)
+    if known["created"] >= rate.limit:
+        raise rate.refusal
     limit = settings.solve_quota_limit
     usage = {
         "sessions_used": known["used"] + 1,
@@ -82,7 +81,7 @@ def create(ask: Ask, command: Create) -> Decision:
     most = _NO_LIMIT if limit is None else limit
     period = settings.solve_quota_period
     charges = (
-        Charge(created_account(ask.actor.id, ask.now), 1, rate, refusal, until=minute_over(ask.now)),
+        rate,
         Charge(quota_account(ask.actor.space, period, ask.now), 1, most, exceeded, until=quota_over(period, ask.now)),
     )
     data = {
@@ -235,6 +234,11 @@ def export(ask: Ask, command: Export) -> Decision:
     return Decision((Fact(EventType.EXPORTED, {"format": command.format}),))
 
 
+def erase(ask: Ask, _command: Erase) -> Decision:
+    """The last event: who goes on verifying the journal sees that it was deleted, and when."""
+    return Decision((Fact(EventType.DELETED),))
+
+
 def remind(ask: Ask, _command: Remind) -> Decision:
     """The reminder's time has come, once."""
     found = due(ask.session)
@@ -288,4 +292,5 @@ _DECISIONS: Mapping[str, Callable[[Ask, Any], Decision]] = {
     "uncomplete_action": uncomplete_action,
     "export": export,
     "remind": remind,
+    "erase": erase,
 }

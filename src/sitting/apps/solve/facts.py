@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ... import errors
+from ...core.actor import Actor
 from ...core.budget import Budget
 from ...core.event import COPIED
-from ...core.kind import Command, Reader
+from ...core.kind import Charge, Command, Reader
 from ...core.session import Session
-from . import gates, prompts
+from . import gates, prompts, refusals
 from .commands import DismissCrisis, ReportTurn, RetryTurn, SendMessage
 from .gates import Assessment
 from .prompts import Said, Wish
@@ -20,24 +21,16 @@ from .terms import MAX_CARRIED, MAX_MESSAGES, PAUSE, SessionStatus, SolveStep
 _LOOKED_THROUGH = 20  # completed sessions that are looked through for open actions
 
 
-def minute(now: datetime) -> int:
-    """The minute that rates are counted in."""
-    return int(now.timestamp()) // 60
+def opened(actor: Actor, settings: Any, now: datetime) -> Charge:
+    """One of the sessions somebody opens in a minute."""
+    most = settings.solve_creations_minute
+    return Charge.within(f"solve.created:{actor.id}", most, now=now, refuse=refusals.too_many)
 
 
-def minute_over(now: datetime) -> datetime:
-    """When that minute is over."""
-    return datetime.fromtimestamp((minute(now) + 1) * 60, UTC)
-
-
-def created_account(actor: str, now: datetime) -> str:
-    """The counter of the sessions somebody opens."""
-    return f"solve.created:{actor}:{minute(now)}"
-
-
-def messages_account(actor: str, now: datetime) -> str:
-    """The counter of the messages somebody sends."""
-    return f"solve.messages:{actor}:{minute(now)}"
+def sent(actor: Actor, settings: Any, now: datetime) -> Charge:
+    """One of the messages somebody sends in a minute."""
+    most = settings.solve_messages_minute
+    return Charge.within(f"solve.messages:{actor.id}", most, now=now, refuse=refusals.too_many)
 
 
 def quota_account(space: str, period: str, now: datetime) -> str:
@@ -57,7 +50,7 @@ def creating(reader: Reader, _command: Command) -> Mapping[str, Any]:
     settings = reader.installed["settings"]
     return {
         "settings": settings,
-        "created": reader.counted(created_account(reader.actor.id, reader.now)),
+        "created": reader.counted(opened(reader.actor, settings, reader.now).account),
         "used": reader.counted(quota_account(reader.actor.space, settings.solve_quota_period, reader.now)),
         "carried": _carried(reader) if settings.solve_carry_over else {},
     }
@@ -116,10 +109,8 @@ def _wish(reader: Reader, found: Assessment) -> Wish:
 
 
 def _rates(reader: Reader) -> dict[str, Any]:
-    return {
-        "settings": reader.installed["settings"],
-        "sent": reader.counted(messages_account(reader.actor.id, reader.now)),
-    }
+    settings = reader.installed["settings"]
+    return {"settings": settings, "sent": reader.counted(sent(reader.actor, settings, reader.now).account)}
 
 
 def _planned(reader: Reader, said: tuple[Said, ...], wish: Wish) -> dict[str, Any]:

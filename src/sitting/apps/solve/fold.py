@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...core.event import COPIED, Event, to_text
+from ...core.lifecycle import GONE
 from ...core.session import Session
 from . import shape
 from .rules import fold as folded
@@ -291,6 +292,10 @@ def _reminded(session: Session, event: Event) -> Session:
     return session.set(reminder_sent_at=to_text(event.at))
 
 
+def _deleted(session: Session, _event: Event) -> Session:
+    return session.to(GONE)
+
+
 def title(session: Session) -> str:
     """What a list calls this session."""
     return session.data.get("title") or NEW_TITLE
@@ -321,4 +326,5 @@ _STEPS: Mapping[str, Callable[[Session, Event], Session]] = {
     EventType.ACTION_COMPLETED: _action_completed,
     EventType.ACTION_UNCOMPLETED: _action_uncompleted,
     EventType.REMINDED: _reminded,
+    EventType.DELETED: _deleted,
 }

@@ -16,7 +16,7 @@ from ...core.session import Session
 from . import gates, refusals
 from .commands import CancelTurn, DismissCrisis, ReportTurn, RetryTurn, SendMessage, Trailer
 from .draft import Draft
-from .facts import messages_account, minute_over
+from .facts import sent
 from .gates import Assessment
 from .languages import phrases
 from .prompts import VERSION, Prompt, Wish
@@ -125,12 +125,10 @@ def _last(ask: Ask, id: str, *, crisis: bool = False) -> dict[str, Any]:
 
 
 def _rated(ask: Ask) -> tuple[Charge, ...]:
-    limit = ask.known["settings"].solve_messages_minute
-    refusal = refusals.too_many(60 - ask.now.second)
-    if ask.known["sent"] >= limit:
-        raise refusal
-    account = messages_account(ask.actor.id, ask.now)
-    return (Charge(account, 1, limit, refusal, until=minute_over(ask.now)),)
+    rate = sent(ask.actor, ask.known["settings"], ask.now)
+    if ask.known["sent"] >= rate.limit:
+        raise rate.refusal
+    return (rate,)
 
 
 def _planned(ask: Ask) -> tuple[Prompt, Wish, int]:

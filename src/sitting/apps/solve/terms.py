@@ -51,6 +51,7 @@ class EventType(StrEnum):
     ACTION_COMPLETED = "action_completed"
     ACTION_UNCOMPLETED = "action_uncompleted"
     REMINDED = "reminded"
+    DELETED = "deleted"
 
 
 OWNER = "owner"  # the role, the audience, and the owner of all personal content: there is nobody else

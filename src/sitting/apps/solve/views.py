@@ -151,6 +151,7 @@ _TOLD: Mapping[str, tuple[str, ...]] = {
     EventType.ACTION_COMPLETED: ("outcome",),
     EventType.ACTION_UNCOMPLETED: (),
     EventType.REMINDED: ("reminder_time",),
+    EventType.DELETED: (),
 }
 
 
