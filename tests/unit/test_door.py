@@ -176,12 +176,12 @@ def test_after_the_body_the_deadline_no_longer_counts() -> None:
     async def inside(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         gone = asyncio.ensure_future(receive())
-        assert not (await asyncio.wait([gone], timeout=0.1))[0]
+        assert not (await asyncio.wait([gone], timeout=1))[0]
         gone.cancel()
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    assert knock(inside=inside, seconds=0.05, stays=True).status == 204
+    assert knock(inside=inside, seconds=0.5, stays=True).status == 204
 
 
 @pytest.mark.parametrize(
@@ -332,6 +332,8 @@ def test_what_stands_in_a_quoted_cookie_is_not_looked_into() -> None:
         ("/I/abcdefgh", "/I/***"),
         ("/i/./abcdefgh", "/i/***"),
         ("/join/../join/p/abcdefgh", "/join/***"),
+        ("/i/abcdefgh/..", "/i"),
+        ("/sign-in/link/sit_abc/%2e%2e/x/../../../", "/"),
         ("/SIGN-IN/link/abc", "/SIGN-IN/***"),
         ("/interviews/i/x", "/interviews/i/x"),
     ],

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from sitting import errors
-from sitting.web import create_app
+from sitting.web import create_app, deps
 from sitting.web import errors as web
 from sitting.web.api import ready
 from tests.support.serving import installed
@@ -175,6 +176,14 @@ def test_people_get_a_page_and_programs_a_document(tmp_path: Path) -> None:
             assert answer.media_type == "application/problem+json", accept
 
     with_app(tmp_path, look)
+
+
+def test_a_refusal_at_the_door_does_not_undo_a_quoted_cookie(client: httpx.Client) -> None:
+    """It would take a time that grows with the square of the length. Undone, this one is short enough to be ours."""
+    quoted = "\\101" * 200
+    headers = {"Accept": "text/html", "Idempotency-Key": "no visible character", "Cookie": f'{deps.FORM}="{quoted}"'}
+    answer = client.get("/", headers=headers)
+    assert answer.status_code == 422 and deps.FORM in answer.headers["set-cookie"]
 
 
 def test_people_without_proof_are_sent_to_sign_in_and_back(tmp_path: Path) -> None:

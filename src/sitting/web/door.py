@@ -63,11 +63,12 @@ _BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 def shown(path: str, secrets: Sequence[re.Pattern[str]]) -> str:
     """A path as the log may have it: codes in paths are credentials, however the path around them is spelled."""
-    plain = normpath("/" + unquote(path).lstrip("/"))
+    said = unquote(path)
+    plain = normpath("/" + said.lstrip("/"))
     for pattern in secrets:
         if (found := pattern.match(plain)) is not None:
             return quote(f"{found[1]}***{plain[found.end() :]}", safe="/*")
-    return path
+    return quote(plain, safe="/*") if ".." in said.split("/") else path  # what was taken back may have been a code
 
 
 class Door:
@@ -111,11 +112,11 @@ class Door:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> _Visit:
         visit = _Visit(scope, receive, send, limit=self._limit, seconds=self._seconds, secrets=self._secrets)
+        scope["headers"] = [_unquoted(name, value) for name, value in scope["headers"]]
         request = Request(scope, visit.receive)
         try:
             visit.limit = self._limit_of(scope["path"])
             self._check(scope, visit.limit)
-            scope["headers"] = [_unquoted(name, value) for name, value in scope["headers"]]
             await self.app(scope, visit.receive, visit.send)
         except Exception as error:
             if visit.status:
