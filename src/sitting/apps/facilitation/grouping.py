@@ -60,7 +60,6 @@ _WHY: Mapping[str, str] = {
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _ENDINGS = ("ations", "ation", "ments", "ment", "ness", "ings", "ing", "edly", "ies", "ied", "ed", "es", "ly", "s")
 _LEAST_STEM = 4
-REMEMBERED = 64
 # By the identity of a session in memory, and as long as it is there: what is erased is not kept alive here.
 _MADE: dict[int, tuple[weakref.ref[Session], dict[str, Any]]] = {}
 
@@ -99,16 +98,14 @@ def remembered(session: Session, responses: Iterable[tuple[str, Sequence[str]]])
     if known is not None and known[0]() is session:
         return known[1]
     made, key = group(responses), id(session)
-    if len(_MADE) >= REMEMBERED:
-        _MADE.pop(next(iter(_MADE)), None)
     _MADE[key] = weakref.ref(session, lambda gone: _forget(key, gone)), made
     return made
 
 
 def _forget(key: int, gone: weakref.ref[Session]) -> None:
-    """Drop what was made for a session that is gone, unless another has taken its place."""
+    """Drop what was made for a session that is gone, unless another has taken its place. In whatever thread it went."""
     if (known := _MADE.get(key)) is not None and known[0] is gone:
-        del _MADE[key]
+        _MADE.pop(key, None)
 
 
 def group(responses: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Any]:
