@@ -63,10 +63,10 @@ def test_markdown_shows_what_was_written_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x0c", "\x85", "\u2028"])
 def test_no_line_of_a_message_begins_anything(end: str) -> None:
-    said = end.join(["a", "  # b", "+ c", "", "> d", "===", "e"])
+    said = end.join(["a", "  # b", "+ c", "", "> d", "===", "1986. e", "2) f"])
     message = {"role": "user", "step": "receive", "created_at": "x", "status": "completed", "content": said}
     text = papers.markdown({**DOCUMENT, "messages": [message]})
-    assert "> a\n>   \\# b\n> \\+ c\n> \n> &gt; d\n> \\===\n> e" in text
+    assert "> a\n>   \\# b\n> \\+ c\n> \n> &gt; d\n> \\===\n> 1986\\. e\n> 2\\) f" in text
 
 
 def test_no_cell_is_a_formula() -> None:

@@ -21,7 +21,7 @@ COLUMNS = (
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKUP = re.compile(r"([\\`*_\[\]~|])")
-_OPENING = re.compile(r"\s*+(?=[#+=-])")
+_OPENING = re.compile(r"\s*+(?:[0-9]++(?=[.)])|(?=[#+=-]))")
 _FOLD = 74  # octets of a line in a calendar, the space that continues it not counted
 Json = Mapping[str, Any]
 
