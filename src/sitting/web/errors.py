@@ -98,6 +98,12 @@ def status_of(error: Exception) -> int:
     return 500
 
 
+def patience(error: errors.SittingError) -> dict[str, str]:
+    """When to come again, where an error says so."""
+    seconds = error.facts.get("retry_after")
+    return {} if seconds is None else {"Retry-After": str(max(1, round(seconds)))}
+
+
 def answer(request: Request, error: Exception) -> Response:
     """The answer to any exception."""
     problem = _problem(request, _known(request, error))
@@ -187,11 +193,9 @@ def _headers(request: Request, error: errors.SittingError, status: int) -> dict[
         headers["WWW-Authenticate"] = 'Bearer realm="sitting"'
     if status == 405:
         headers["Allow"] = ", ".join(_allowed(request))
-    if "retry_after" in error.facts:
-        headers["Retry-After"] = str(max(1, round(error.facts["retry_after"])))
-    elif isinstance(error, errors.StoreUnavailable):
+    if isinstance(error, errors.StoreUnavailable):
         headers["Retry-After"] = str(_RETRY_SECONDS)
-    return headers
+    return headers | patience(error)
 
 
 def _allowed(request: Request) -> list[str]:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from .. import errors
 from ..access import SIGN_IN_SECONDS
 from . import answer, deps
-from .errors import status_of
+from .errors import patience, status_of
 
 router = APIRouter(include_in_schema=False)
 SECRETS = (r"(/sign-in/).+",)
@@ -60,7 +60,7 @@ async def sign_in(request: Request) -> Response:
     email, password = form.get("email", ""), form.get("password", "")
     access = deps.installation(request).access
     try:
-        cookie = await deps.settle(access.sign_in(email[:320], password, address=address, previous=previous))
+        cookie = await deps.settle(access.sign_in(email, password, address=address, previous=previous))
     except (errors.NotAuthenticated, errors.RateLimited) as refusal:
         return await _form(request, back, refusal, email=email[:254])
     return _welcome(request, cookie, back)
@@ -118,14 +118,11 @@ async def sign_out_everywhere(request: Request) -> Response:
 
 
 async def _form(request: Request, back: str, refusal: errors.Refusal | None = None, *, email: str = "") -> Response:
-    headers = {}
-    if refusal is not None and "retry_after" in refusal.facts:
-        headers["Retry-After"] = str(max(1, round(refusal.facts["retry_after"])))
     return answer.page(
         request,
         "signin.html",
         status=200 if refusal is None else status_of(refusal),
-        headers=headers,
+        headers={} if refusal is None else patience(refusal),
         next=back,
         email=email,
         error="" if refusal is None else sentence(refusal),

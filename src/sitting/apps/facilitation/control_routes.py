@@ -14,7 +14,7 @@ from ...core import strict
 from ...core.actor import Actor
 from ...core.kind import Command
 from ...core.session import Session
-from ...web import answer, deps
+from ...web import answer, deps, forms
 from . import commands, edge, refusals, team_commands, terms, views, wording
 from .edge import Who
 from .panel_routes import Opened, act, act_plainly, described, opened, page
@@ -51,7 +51,7 @@ async def reopen(request: Request, session_id: str, who: Who) -> Response:
     """Back to capturing; responses stay, the seal and the synthesis go."""
 
     def wish(sent: deps.Form) -> Command:
-        return strict.check(commands.Reopen, edge.typed(sent))
+        return strict.check(commands.Reopen, forms.typed(sent))
 
     return await act(request, session_id, who, "reopen", wish, "reason")
 
@@ -73,7 +73,7 @@ async def save_notes(request: Request, session_id: str, who: Who) -> Response:
     """Notes for facilitators, and the recalibration action for everybody."""
 
     def wish(sent: deps.Form) -> Command:
-        return strict.check(commands.SaveNotes, edge.typed(sent))
+        return strict.check(commands.SaveNotes, forms.typed(sent))
 
     return await act(request, session_id, who, "notes", wish, *NOTES)
 
@@ -145,7 +145,7 @@ async def clear(request: Request, session_id: str, mid: str, who: Who) -> Respon
     """Take a response out; its author may write again."""
 
     def wish(sent: deps.Form) -> Command:
-        values: Mapping[str, Any] = {"member_id": edge.number(mid, refusals.RESPONSE_NOT_FOUND), **edge.typed(sent)}
+        values: Mapping[str, Any] = {"member_id": edge.number(mid, refusals.RESPONSE_NOT_FOUND), **forms.typed(sent)}
         return strict.check(commands.Clear, dict(values))
 
     return await act(request, session_id, who, "member", wish, "reason")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
@@ -23,13 +23,13 @@ from ... import errors
 from ...core.actor import Actor
 from ...core.kind import Command
 from ...engine import Done, Seen
-from ...web import answer, deps
+from ...web import again, answer, deps
 from ...web.errors import Problem, status_of
+from ...web.forms import CSRF
 from . import refusals, responses, terms
 from .refusals import MEMBER_NOT_FOUND, SESSION_NOT_FOUND, TEAM_NOT_FOUND
 
 TEAM, SESSION = terms.TEAM, terms.FACILITATION
-CSRF = "csrf_token"
 CODE = "Sitting-Code"
 NEVER_A_PAGE = re.compile(
     r"/admin/api/[^/]+|/admin/sessions/[^/]+/(?:status|synthesis-status)|/join/[^/]+/session/[^/]+/status"
@@ -139,11 +139,6 @@ def fields(sent: deps.Form, *names: str) -> None:
         raise errors.Invalid(fields=[{"field": name[:64], "message": _UNKNOWN} for name in unknown])
 
 
-def typed(sent: Mapping[str, str]) -> dict[str, str]:
-    """What people typed: a browser sends a line break as two characters, which nobody typed."""
-    return {name: value.replace("\r\n", "\n") for name, value in sent.items() if name != CSRF}
-
-
 def required(sent: Mapping[str, str], name: str) -> str:
     """A field that must be there. Raises Invalid."""
     if name not in sent:
@@ -173,23 +168,8 @@ def number(text: str, missing: str = MEMBER_NOT_FOUND) -> int:
     return int(text)
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A form that was refused: which one, why, and what had been typed. Its page is shown again with all of it."""
-
-    form: str
-    refusal: errors.Refusal
-    values: Mapping[str, str]
-
-    @property
-    def message(self) -> str:
-        return self.refusal.message
-
-    @property
-    def faults(self) -> dict[str, str]:
-        """Field -> sentence; `_` for the form as a whole."""
-        found = {item["field"]: item["message"] for item in self.refusal.facts.get("fields", [])}
-        return found or {"_": self.message}
+class Refused(again.Refused):
+    """A form that was refused, told as refusals are told here."""
 
     @property
     def status(self) -> int:
@@ -197,22 +177,10 @@ class Refused:
 
     @property
     def headers(self) -> dict[str, str]:
-        wait = self.refusal.facts.get("retry_after")
-        known = {} if wait is None else {"Retry-After": str(wait)}
-        return {**known, CODE: code_here(self.refusal.code), "Vary": "Accept"}
+        return {**super().headers, CODE: code_here(self.refusal.code), "Vary": "Accept"}
 
 
-async def or_again(
-    request: Request, name: str, answering: Awaitable[Response], again: Callable[[Refused], Awaitable[Response]]
-) -> Response:
-    """The answer to a form, or the page it stands on with what was typed. Programs get the refusal itself."""
-    try:
-        return await answering
-    except errors.Refusal as refusal:
-        lasting = isinstance(refusal, errors.NotFound | errors.NotAuthenticated | errors.NotAllowed | errors.KeyReused)
-        if lasting or not (deps.is_form(request) and answer.accepts_html(request)):
-            raise
-        return await again(Refused(name, refusal, typed(await deps.form(request))))
+or_again = Refused.or_again
 
 
 # What is answered

@@ -26,8 +26,8 @@ from ... import errors
 from ...core.actor import Actor, guest
 from ...core.session import Session
 from ...engine import Seen, Where
-from ...web import answer, deps
-from ...web.errors import Problem
+from ...web import answer, deps, forms
+from ...web.errors import Problem, patience
 from . import commands, device_routes, edge, people, refusals, team_views, views
 from .device_routes import Device
 from .guesses import Guesses
@@ -233,7 +233,7 @@ def _form_token(request: Request, id: str) -> str:
 
 
 async def _sent_token(request: Request) -> str:
-    return (await deps.form(request)).get(edge.CSRF) or request.headers.get("x-csrf-token") or ""
+    return (await deps.form(request)).get(forms.CSRF) or request.headers.get("x-csrf-token") or ""
 
 
 async def _check_form(request: Request, id: str) -> None:
@@ -334,9 +334,7 @@ async def _door(request: Request, code: str, refusal: errors.Refusal | None = No
     held = await device_routes.devices(request)
     headers = {"Vary": "Accept"}
     if refusal is not None:
-        headers[edge.CODE] = edge.code_here(refusal.code)
-        if "retry_after" in refusal.facts:
-            headers["Retry-After"] = str(refusal.facts["retry_after"])
+        headers |= {edge.CODE: edge.code_here(refusal.code), **patience(refusal)}
     return answer.page(
         request, "join/code.html", status=200 if refusal is None else edge.status_here(refusal), headers=headers,
         guest=True, code=code, error=None if refusal is None else refusal.message,

@@ -16,7 +16,7 @@ from ...core.actor import Actor
 from ...core.kind import Command
 from ...core.session import Session
 from ...engine import Done, Where
-from ...web import answer, deps
+from ...web import answer, deps, forms
 from . import edge, refusals, team_commands, team_views, terms, views
 from .edge import Who
 from .panel_routes import described
@@ -314,7 +314,7 @@ def _checked(model: type[Command], values: Mapping[str, Any]) -> Command:
 
 def _wanted(sent: deps.Form) -> dict[str, Any]:
     """The fields of a team's form that are there, as the command knows them."""
-    typed = edge.typed(sent)
+    typed = forms.typed(sent)
     values: dict[str, Any] = {name: typed[name] for name in TEXTS if name in typed}
     settings: dict[str, Any] = {name: edge.boolean(sent, name) for name, _ in SWITCHES if name in sent}
     settings |= {name: typed[name] for name in CHOICES if name in typed}

@@ -20,6 +20,7 @@ from ...core.actor import Actor, guest
 from ...core.kind import Command
 from ...engine import Done, Seen
 from ...web import answer, deps, stream
+from ...web.again import Refused
 from ...web.errors import Problem
 from . import clock, commands, edge, export_routes, figures, terms, views
 from .edge import KIND
@@ -238,7 +239,7 @@ def problem(request: Request, problem: Problem) -> Response | None:
 PROBLEMS = {"/i": problem, "/interviews": edge.missing, "/challenges": edge.missing}
 
 
-async def _room(request: Request, code: str, device: Device, refused: edge.Refused | None = None) -> Response:
+async def _room(request: Request, code: str, device: Device, refused: Refused | None = None) -> Response:
     seen, messages, writing = await edge.talk(request, device.session, device.actor, limit=MESSAGES_SHOWN)
     session = seen.session
     given_reason = await edge.given_reason(request, session, device.actor) if session.state == "paused" else ""
@@ -255,7 +256,7 @@ async def _room(request: Request, code: str, device: Device, refused: edge.Refus
 
 
 async def _or_room(request: Request, code: str, device: Device, form: str, answering: Awaitable[Response]) -> Response:
-    return await edge.or_again(request, form, answering, lambda refused: _room(request, code, device, refused))
+    return await Refused.or_again(request, form, answering, lambda refused: _room(request, code, device, refused))
 
 
 async def _view(request: Request, device: Device) -> Seen:

@@ -15,7 +15,8 @@ from ...core import strict
 from ...core.actor import Actor
 from ...core.kind import Command
 from ...engine import Done, Where
-from ...web import answer, deps
+from ...web import answer, deps, forms
+from ...web.again import Refused
 from . import challenges, clock, edge, figures
 from .edge import interviewer
 from .refusals import CHALLENGE_NOT_FOUND
@@ -74,15 +75,15 @@ async def create(request: Request, who: Who) -> Response:
     """Write a challenge."""
     if not deps.is_form(request):
         return await _open(request, who, await deps.read(request, challenges.CreateChallenge))
-    form = await edge.typed(request)
+    form = forms.typed(await deps.form(request))
 
     async def created() -> Response:
         return await _open(request, who, strict.check(challenges.CreateChallenge, _from_form(form)))
 
-    async def again(refused: edge.Refused) -> Response:
+    async def again(refused: Refused) -> Response:
         return _form(request, form, refused)
 
-    return await edge.or_again(request, "challenge", created(), again)
+    return await Refused.or_again(request, "challenge", created(), again)
 
 
 @router.get("/challenges/{id}")
@@ -113,17 +114,17 @@ async def change(request: Request, id: str, who: Who) -> Response:
 async def change_from_form(request: Request, id: str, who: Who) -> Response:
     """The same from the form. A field whose text was left alone is left alone: a form cannot show every value whole."""
     challenges.guard(id)
-    item, form = await one(request, who, id), await edge.typed(request)
+    item, form = await one(request, who, id), forms.typed(await deps.form(request))
     before = _as_form(item)
 
     async def changed() -> Response:
         wished = {name: value for name, value in form.items() if value != before.get(name)}
         return await _do(request, id, who, strict.check(challenges.EditChallenge, _from_form(wished)))
 
-    async def again(refused: edge.Refused) -> Response:
+    async def again(refused: Refused) -> Response:
         return _form(request, form, refused, item=item)
 
-    return await edge.or_again(request, "challenge", changed(), again)
+    return await Refused.or_again(request, "challenge", changed(), again)
 
 
 @router.post("/challenges/{id}/archive")
@@ -236,9 +237,7 @@ def _as_form(item: Mapping[str, Any]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _form(
-    request: Request, values: Mapping[str, str], refused: edge.Refused | None = None, *, item: Any = None
-) -> Response:
+def _form(request: Request, values: Mapping[str, str], refused: Refused | None = None, *, item: Any = None) -> Response:
     faults = dict(refused.fields or {"_": refused.message}) if refused else {}
     if faults.pop("estimated_duration", None):
         faults["estimated_minutes"] = "Minutes must be a whole number from 1 to 180"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -20,8 +20,8 @@ from ...core.kind import Command
 from ...core.session import Session
 from ...engine import Done, Seen, Selection
 from ...reading import TextPage
-from ...web import answer, deps, frames, stream
-from ...web.errors import Problem, rendered, status_of
+from ...web import answer, deps, forms, frames, stream
+from ...web.errors import Problem, rendered
 from . import commands, figures, terms, views
 from .refusals import INTERVIEW_NOT_FOUND, TURN_NOT_FOUND
 
@@ -98,7 +98,7 @@ async def asked(request: Request, model: type[C]) -> C:
     if not deps.is_form(request):
         return await deps.read(request, model)
     try:
-        return model.model_validate(filled(await typed(request), model))
+        return model.model_validate(filled(forms.typed(await deps.form(request)), model))
     except ValidationError as error:
         raise errors.Invalid(fields=strict.fields(error)) from None
 
@@ -109,55 +109,10 @@ async def asked_of(request: Request, id: str, who: Actor, model: type[C]) -> C:
     return await asked(request, model)
 
 
-async def typed(request: Request) -> dict[str, str]:
-    """The fields of a form as people typed them: a browser sends a line break as two characters, which nobody typed."""
-    form = await deps.form(request)
-    return {name: value.replace("\r\n", "\n") for name, value in form.items() if name != "csrf_token"}
-
-
 def filled(values: Mapping[str, str], model: type[BaseModel]) -> dict[str, str]:
     """A form without the fields that were left empty and may be: they count as not given."""
     required = {name for name, field in model.model_fields.items() if field.is_required()}
     return {name: value for name, value in values.items() if value or name in required}
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A form that was refused: which one, why, and what had been typed. Its page is shown again with all of it."""
-
-    form: str
-    refusal: errors.Refusal
-    values: Mapping[str, str]
-
-    @property
-    def message(self) -> str:
-        return self.refusal.message
-
-    @property
-    def fields(self) -> dict[str, str]:
-        return sentences(self.refusal)
-
-    @property
-    def status(self) -> int:
-        return status_of(self.refusal)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        seconds = self.refusal.facts.get("retry_after")
-        return {} if seconds is None else {"Retry-After": str(max(1, round(seconds)))}
-
-
-async def or_again(
-    request: Request, form: str, answering: Awaitable[Response], again: Callable[[Refused], Awaitable[Response]]
-) -> Response:
-    """The answer to a form, or the page the form stands on. Programs and scripts get the refusal itself."""
-    try:
-        return await answering
-    except errors.Refusal as refusal:
-        lasting = isinstance(refusal, errors.NotFound | errors.NotAuthenticated | errors.NotAllowed)
-        if lasting or not (deps.is_form(request) and answer.accepts_html(request)):
-            raise
-        return await again(Refused(form, refusal, await typed(request)))
 
 
 def leads_back(request: Request) -> bool:
@@ -196,14 +151,6 @@ def unanswered(request: Request, session: Session) -> str | None:
     except errors.ModelNotConfigured as missing:
         return missing.message
     return None
-
-
-def answering(request: Request, name: str) -> str | None:
-    """The model that answers here for a name; None where none would."""
-    try:
-        return deps.installation(request).models.get(name).name
-    except errors.ModelNotConfigured:
-        return None
 
 
 def join_url(request: Request, session: Session) -> str | None:
@@ -300,11 +247,6 @@ def of_turn(model: type[C], turn: str) -> C:
         return strict.check(model, {"turn": turn})
     except errors.Invalid:
         raise errors.NotFound(TURN_NOT_FOUND) from None
-
-
-def sentences(error: errors.Refusal) -> dict[str, str]:
-    """Field -> sentence, for a form."""
-    return {field["field"]: field["message"] for field in error.facts.get("fields", [])}
 
 
 def _presences(request: Request) -> dict[str, datetime]:

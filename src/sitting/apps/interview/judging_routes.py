@@ -15,7 +15,8 @@ from ...core.actor import Actor
 from ...core.event import Event
 from ...core.kind import Command
 from ...engine import Done
-from ...web import answer, deps
+from ...web import answer, deps, forms
+from ...web.again import Refused
 from . import clock, commands, edge, export_routes, figures, scoring, terms, views, wording
 from .edge import interviewer
 from .refusals import NOTE_NOT_FOUND
@@ -85,7 +86,7 @@ async def change_note_from_form(request: Request, id: str, note: str, who: Who) 
         return answer.json(_note(done, who, note))
 
     async def changed() -> Response:
-        text = (await edge.typed(request)).get("text", "")
+        text = forms.typed(await deps.form(request)).get("text", "")
         command = _for_note(commands.ChangeNote, note, {"text": text})
         return await edge.carry_out(request, id, command, who, render)
 
@@ -187,7 +188,7 @@ async def export(request: Request, id: str, who: Who) -> Response:
     return await export_routes.interview(request, id, who)
 
 
-async def _review(request: Request, id: str, who: Actor, refused: edge.Refused | None = None) -> Response:
+async def _review(request: Request, id: str, who: Actor, refused: Refused | None = None) -> Response:
     seen, events = await edge.everything(request, id, who)
     session = seen.session
     at = session.seq if refused else deps.integer(request, "at", session.seq, low=1, high=session.seq)
@@ -212,7 +213,7 @@ def _told(events: Sequence[Event], seq: int, audience: str) -> dict[str, Any] | 
 
 
 async def _or_review(request: Request, id: str, who: Actor, form: str, answering: Awaitable[Response]) -> Response:
-    return await edge.or_again(request, form, answering, lambda refused: _review(request, id, who, refused))
+    return await Refused.or_again(request, form, answering, lambda refused: _review(request, id, who, refused))
 
 
 async def _scored(request: Request, id: str, command: Command, who: Actor) -> Response:
@@ -223,7 +224,7 @@ async def _scored_by_form(
     request: Request, id: str, who: Actor, model: type[commands.SaveScores] | type[commands.AmendScorecard]
 ) -> Response:
     """One criterion of the card. The card is one value, so what came in between is read again, not written over."""
-    form = await edge.typed(request)
+    form = forms.typed(await deps.form(request))
     engine = edge.engine(request)
 
     def render(done: Done) -> Response:

@@ -15,7 +15,8 @@ from ...core import strict
 from ...core.actor import Actor
 from ...core.kind import Command
 from ...engine import Done, Where
-from ...web import answer, deps, stream
+from ...web import answer, deps, forms, stream
+from ...web.again import Refused, sentences
 from ...web.refusals import UnsupportedMedia
 from . import (
     candidate_routes,
@@ -99,7 +100,7 @@ async def new(request: Request, who: Who) -> Response:
 @router.post("/interviews/new")
 async def create_from_form(request: Request, who: Who) -> Response:
     """Plan an interview from the form: all faults at once, values kept."""
-    form = await edge.typed(request)
+    form = forms.typed(await deps.form(request))
     if unknown := set(form) - {*FORM_FIELDS, *FORM_SETTINGS}:
         raise errors.Invalid(
             fields=[{"field": name, "message": "is not a field of this form"} for name in sorted(unknown)]
@@ -115,7 +116,7 @@ async def create_from_form(request: Request, who: Who) -> Response:
     except errors.KeyReused:
         raise
     except errors.Invalid as error:
-        return await _form(request, who, form, edge.sentences(error), status=422)
+        return await _form(request, who, form, sentences(error), status=422)
     return deps.answered(done, render)
 
 
@@ -165,7 +166,7 @@ async def update_from_form(request: Request, id: str, who: Who) -> Response:
 
     async def changed() -> Response:
         await edge.see(request, id, who)
-        command = strict.check(commands.Update, _from_form(await edge.typed(request)))
+        command = strict.check(commands.Update, _from_form(forms.typed(await deps.form(request))))
         return await edge.carry_out(request, id, command, who, edge.shown(request))
 
     return await _or_monitor(request, id, who, "update", changed())
@@ -305,10 +306,10 @@ async def move(request: Request, id: str, move: str, who: Who) -> Response:
 
 
 async def _or_monitor(request: Request, id: str, who: Actor, form: str, answering: Awaitable[Response]) -> Response:
-    return await edge.or_again(request, form, answering, lambda refused: _monitor(request, id, who, refused))
+    return await Refused.or_again(request, form, answering, lambda refused: _monitor(request, id, who, refused))
 
 
-async def _monitor(request: Request, id: str, who: Actor, refused: edge.Refused | None = None) -> Response:
+async def _monitor(request: Request, id: str, who: Actor, refused: Refused | None = None) -> Response:
     seen, messages, writing = await edge.talk(request, id, who, limit=MESSAGES_SHOWN)
     shown = edge.whole(request, seen.session, seen.audience, seen.now)
     challenge_id = seen.session.data["challenge_id"]
@@ -319,7 +320,7 @@ async def _monitor(request: Request, id: str, who: Actor, refused: edge.Refused 
         remaining_ms=clock.remaining_ms(seen.session, seen.now), challenge=views.challenge(seen.session, seen.audience),
         notes=views.notes(seen.session, who.id), online=edge.presence(request, id),
         created="created" in request.query_params, given_reason=await edge.given_reason(request, seen.session, who),
-        unanswered=edge.unanswered(request, seen.session), answering=edge.answering(request, shown["model_name"]),
+        unanswered=edge.unanswered(request, seen.session), model=_named(request, shown["model_name"]),
         allowed=seen.allowed, me=who.id, models=terms.MODEL_NAMES,
         names=await deps.names(request, shown["interviewers"], who),
         start_by=views.setting(seen.session, "start_by"), estimated=clock.estimated_queries_left(seen.session),
@@ -412,9 +413,12 @@ async def _form(
 
 
 def _named(request: Request, name: str) -> str:
-    """A name as an interviewer chooses it: with the model that would answer, unless it says so itself."""
-    real = edge.answering(request, name)
-    return name if real in (None, name) else f"{name} (here: {real})"
+    """A name as an interviewer reads it: with the model that would answer, unless it says so itself."""
+    try:
+        real = deps.installation(request).models.get(name).name
+    except errors.ModelNotConfigured:
+        return name
+    return name if real == name else f"{name} (here: {real})"
 
 
 # Order decides: literal paths before `{id}`, and the moves' catch-all last.

@@ -15,8 +15,8 @@ from ...core.actor import ADMIN, Actor
 from ...core.event import to_text
 from ...engine import Where
 from ...store import sessions
-from ...web import answer, deps
-from ...web.errors import status_of
+from ...web import answer, deps, forms
+from ...web.errors import patience, status_of
 from . import action_routes, commands, edge, facts, room_routes, talk, terms, views, wording
 
 router = APIRouter(include_in_schema=False)
@@ -35,7 +35,7 @@ async def index(request: Request, who: Who) -> Response:
 @router.post("/solve")
 async def start(request: Request, who: Who) -> Response:
     """Open a session, with its first message where there is one."""
-    typed = await room_routes.read(request)
+    typed = forms.typed(await deps.form(request))
     content = typed.get("content", "").strip()
     try:
         locale = typed.get("locale") or edge.locale(request)
@@ -105,7 +105,7 @@ async def _index(
     house, locale = deps.installation(request), edge.locale(request)
     return _page(
         request, "solve/list.html", status=200 if refusal is None else status_of(refusal),
-        headers={} if refusal is None else room_routes.patience(refusal),
+        headers={} if refusal is None else patience(refusal),
         sessions=[seen.view for seen in listing.items], total=listing.total, limit=limit, offset=offset, q=q, tag=tag,
         status_filter=status, states=[str(state) for state in terms.SessionStatus], actions=pending,
         open_total=open_total, guided=not house.models.configured, languages=wording.languages(),

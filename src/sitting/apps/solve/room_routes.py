@@ -23,8 +23,9 @@ from ...core.event import to_text
 from ...core.kind import Command
 from ...core.session import Session
 from ...engine import Done
-from ...web import answer, deps
-from ...web.errors import status_of
+from ...web import answer, deps, forms
+from ...web.again import LASTING
+from ...web.errors import patience, status_of
 from . import commands, decide, edge, facts, gates, rules, talk, terms, views, wording
 
 router = APIRouter(include_in_schema=False)
@@ -35,7 +36,6 @@ LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}
 ZONE = re.compile(r"-?[0-9]{1,3}")
 LEVELS = ((0, "exhausted"), (10, "critical"), (25, "warning"))
 FORM_IDS = {"options": "own-option", "commit": "commit-form", "belief": "belief-form"}
-LASTING = (errors.NotFound, errors.NotAuthenticated, errors.NotAllowed)
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ async def delete(request: Request, id: str, who: Who) -> Response:
 @router.post("/solve/{id}/guided")
 async def guided(request: Request, id: str, who: Who) -> Response:
     """The fixed questions of a step, where no model answers: each answer becomes a point, then the step moves."""
-    typed = await read(request)
+    typed = forms.typed(await deps.form(request))
     seen = await edge.see(request, id, who)
     view, asked = seen.view, wording.questions(seen.view["locale"], seen.view["current_step"])
     if typed.get("step") != view["current_step"]:
@@ -311,18 +311,6 @@ def tags(text: str) -> list[str]:
     return list(dict.fromkeys(tag.strip().lower() for tag in re.split("[,，、]", text) if tag.strip()))
 
 
-async def read(request: Request) -> dict[str, str]:
-    """A form as it was typed: a browser sends a line break as two characters, which nobody typed."""
-    form = await deps.form(request)
-    return {name: value.replace("\r\n", "\n") for name, value in form.items() if name != "csrf_token"}
-
-
-def patience(refusal: errors.Refusal) -> dict[str, str]:
-    """When to come again, where a refusal says so."""
-    seconds = refusal.facts.get("retry_after")
-    return {} if seconds is None else {"Retry-After": str(max(1, round(seconds)))}
-
-
 def resources(request: Request) -> list[dict[str, str]]:
     """The help lines this installation names."""
     lines = deps.installation(request).settings.solve_crisis_resources
@@ -333,7 +321,7 @@ async def _act(
     request: Request, id: str, who: Actor, form: str, made: Callable[[Typed], Command], *,
     careful: tuple[str, ...] = (), anchor: str = "#now",
 ) -> Response:  # fmt: skip
-    typed = await read(request)
+    typed = forms.typed(await deps.form(request))
     back = typed.get("back", "")
     place = back if BACK.fullmatch(back) else f"/solve/{id}{anchor}"
 
