@@ -16,6 +16,8 @@ from sitting.store import dialect
 from sitting.web import api, deps, door, frames, markdown, poll, server, streams
 
 Rows = Sequence[tuple[str, str, str]]
+INVALID, TOO_MANY = "422 `VALIDATION_ERROR`", "429 `RATE_LIMITED`"
+FAULT = "a fault of the kind; nothing is stored"
 
 
 def size(number: float) -> str:
@@ -56,26 +58,22 @@ TABLES: Mapping[str, Rows] = {
         ("JSON: numbers", "below 2^53 in size, no NaN, no infinity", "422 `MALFORMED`"),
         ("JSON: keys", f"{strict.MAX_KEY} characters, none twice", "422 `MALFORMED`"),
         ("JSON: text", "UTF-8, no NUL, no lone surrogates", "422 `MALFORMED`"),
-        ("Form fields", f"{deps.MAX_FIELDS}", "422 `VALIDATION_ERROR`"),
-        ("Page of a list or of events", "`limit` 1 to 100, for events 1 to 500", "422 `VALIDATION_ERROR`"),
+        ("Form fields", f"{deps.MAX_FIELDS}", INVALID),
+        ("Page of a list or of events", "`limit` 1 to 100, for events 1 to 500", INVALID),
     ),
     "Signing in": (
         (
             "Attempts at one e-mail address",
             f"{access.ATTEMPTS_BY_EMAIL} in {time(passwords.ATTEMPT_SECONDS)}, in each process",
-            "429 `RATE_LIMITED`",
+            TOO_MANY,
         ),
         (
             "Attempts from one network address",
             f"{access.ATTEMPTS_BY_ADDRESS} in {time(passwords.ATTEMPT_SECONDS)}, in each process",
-            "429 `RATE_LIMITED`",
+            TOO_MANY,
         ),
-        ("Passwords being checked or waiting", f"{passwords.MAX_WAITING} in each process", "429 `RATE_LIMITED`"),
-        (
-            "Password",
-            f"{passwords.MIN_PASSWORD} to {passwords.MAX_PASSWORD} characters",
-            "422 `VALIDATION_ERROR`",
-        ),
+        ("Passwords being checked or waiting", f"{passwords.MAX_WAITING} in each process", TOO_MANY),
+        ("Password", f"{passwords.MIN_PASSWORD} to {passwords.MAX_PASSWORD} characters", INVALID),
         ("E-mail address", f"{access.MAX_EMAIL} characters", "422 `VALIDATION_ERROR`; at the sign-in, an unknown one"),
         ("A sign-in holds", time(access.SIGN_IN_SECONDS), "sign in again"),
         ("The first sign-in link holds", time(access.FIRST_LINK_SECONDS), "each start prints a new one"),
@@ -85,14 +83,14 @@ TABLES: Mapping[str, Rows] = {
         (
             "Open streams of one actor, or of one session's big screens",
             f"{streams.STREAMS_PER_ACTOR:,} in each process",
-            "429 `RATE_LIMITED`",
+            TOO_MANY,
         ),
         ("A reader that accepts nothing", time(streams.USUAL.stall), "cut off; it resumes from its position"),
         ("Silence", f"a byte after {streams.USUAL.heartbeat * 1.15:g} s at the latest", "a fault of ours"),
         ("Age", f"{time(streams.USUAL.age)}, give or take 10 %", "`bye`, reason `rotation`; come back"),
         ("Leaving at shutdown", f"{time(setting('drain_seconds'))} (`SITTING_DRAIN_SECONDS`)", "closed"),
         ("One JSON answer of events", f"about {size(poll.MAX_BYTES)}", "go on from `next`"),
-        ("Waiting poll", "`wait` 0 to 30 s; it counts as an open stream", "422 `VALIDATION_ERROR`"),
+        ("Waiting poll", "`wait` 0 to 30 s; it counts as an open stream", INVALID),
         ("Protocol version", str(frames.PROTOCOL), "said in the first block of each stream"),
     ),
     "Markdown on a page": (
@@ -104,25 +102,17 @@ TABLES: Mapping[str, Rows] = {
         ),
     ),
     "A session": (
-        ("Event", size(event.MAX_EVENT_BYTES), "a fault of the kind; nothing is stored"),
-        (
-            "Folded data, its collections apart",
-            size(session.MAX_DATA_BYTES),
-            "a fault of the kind; nothing is stored",
-        ),
-        ("Event type", f"`{event.TYPE.pattern}`", "a fault of the kind; nothing is stored"),
-        ("Session id", f"`{session.ID.pattern}`", "a fault of the kind; nothing is stored"),
+        ("Event", size(event.MAX_EVENT_BYTES), FAULT),
+        ("Folded data, its collections apart", size(session.MAX_DATA_BYTES), FAULT),
+        ("Event type", f"`{event.TYPE.pattern}`", FAULT),
+        ("Session id", f"`{session.ID.pattern}`", FAULT),
         (
             "Idempotency-Key of what changed something is remembered",
             f"{writing.REPEAT_HOURS} hours",
             "the request counts as new",
         ),
-        ("Bundle, unpacked", size(bundle.MAX_BYTES), "422 `VALIDATION_ERROR`"),
-        (
-            "Journal in a bundle",
-            f"{bundle.MAX_LINES:,} events, each {size(bundle.MAX_LINE_BYTES)} as a line",
-            "422 `VALIDATION_ERROR`",
-        ),
+        ("Bundle, unpacked", size(bundle.MAX_BYTES), INVALID),
+        ("Journal in a bundle", f"{bundle.MAX_LINES:,} events, each {size(bundle.MAX_LINE_BYTES)} as a line", INVALID),
     ),
     "Jobs": (
         ("Lease of a job", f"{time(worker.LEASE_SECONDS)}, renewed every {time(worker.RENEW_SECONDS)}", "taken over"),
@@ -159,12 +149,12 @@ TABLES: Mapping[str, Rows] = {
         (
             "Time limit",
             f"{terms.MIN_SECONDS} to {terms.MAX_SECONDS:,} s; with extensions {terms.TOTAL_SECONDS:,} s",
-            "422 `VALIDATION_ERROR`",
+            INVALID,
         ),
         (
             "Token budget",
             f"{terms.MIN_TOKENS:,} to {terms.MAX_TOKENS:,}; with extensions {terms.TOTAL_TOKENS:,}",
-            "422 `VALIDATION_ERROR`",
+            INVALID,
         ),
         ("Message", f"{terms.MAX_MESSAGE:,} characters", "422 `MESSAGE_TOO_LONG`"),
         ("Answer", f"{terms.MAX_OUTPUT_TOKENS:,} tokens, or what is left of the budget", "cut there"),
@@ -177,24 +167,20 @@ TABLES: Mapping[str, Rows] = {
         (
             "Messages of one interview",
             f"{setting('interview_messages_minute')} a minute, {setting('interview_messages_hour')} an hour (settings)",
-            "429 `RATE_LIMITED`",
+            TOO_MANY,
         ),
-        (
-            "Messages of a space",
-            f"{setting('interview_messages_space_hour'):,} an hour (setting)",
-            "429 `RATE_LIMITED`",
-        ),
-        ("Challenge text", f"{terms.MAX_TEXT:,} characters", "422 `VALIDATION_ERROR`"),
-        ("Configuration", f"{size(terms.MAX_CONFIG_BYTES)} of JSON", "422 `VALIDATION_ERROR`"),
+        ("Messages of a space", f"{setting('interview_messages_space_hour'):,} an hour (setting)", TOO_MANY),
+        ("Challenge text", f"{terms.MAX_TEXT:,} characters", INVALID),
+        ("Configuration", f"{size(terms.MAX_CONFIG_BYTES)} of JSON", INVALID),
         ("Interviewers, notes", f"{terms.MAX_INTERVIEWERS}, {terms.MAX_NOTES}", "refused"),
         ("Devices of the candidate", f"{terms.MAX_DEVICES}", "the oldest is signed out"),
-        ("Devices that join by one link", f"{terms.JOINS_A_MINUTE} a minute", "429 `RATE_LIMITED`"),
+        ("Devices that join by one link", f"{terms.JOINS_A_MINUTE} a minute", TOO_MANY),
         (
             "The candidate's link",
             f"{time(terms.LINK_SECONDS)}; {time(terms.MIN_LINK_SECONDS)} to {time(terms.MAX_LINK_SECONDS)}",
             "404, `This link is not valid.`",
         ),
-        ("Marks of one interview", f"{terms.MARKS_A_MINUTE} a minute", "429 `RATE_LIMITED`"),
+        ("Marks of one interview", f"{terms.MARKS_A_MINUTE} a minute", TOO_MANY),
         ("A pause", time(terms.PAUSE_LIMIT_MS // 1000), "the interview ends"),
     ),
     "A team meeting": (
@@ -207,19 +193,15 @@ TABLES: Mapping[str, Rows] = {
         (
             "Responses sent under one name",
             f"{meeting.SUBMITS_A_MINUTE} a minute, {meeting.SUBMITS_AN_HOUR} an hour",
-            "429 `RATE_LIMITED`",
+            TOO_MANY,
         ),
-        ("Claims of one name", f"{meeting.CLAIMS_A_MINUTE} a minute", "429 `RATE_LIMITED`"),
-        ("Asking for the name on the own response", f"{meeting.AUTHORSHIPS_A_MINUTE} a minute", "429 `RATE_LIMITED`"),
+        ("Claims of one name", f"{meeting.CLAIMS_A_MINUTE} a minute", TOO_MANY),
+        ("Asking for the name on the own response", f"{meeting.AUTHORSHIPS_A_MINUTE} a minute", TOO_MANY),
         (
             "Wrong codes from one address",
             f"{guesses.WRONG_CODES} in {time(guesses.WINDOW.total_seconds())}, in each process",
-            "429 `RATE_LIMITED`",
+            TOO_MANY,
         ),
-        (
-            "Codes that one person chooses for teams",
-            f"{meeting.MAX_CODES_AN_HOUR} an hour",
-            "429 `RATE_LIMITED`",
-        ),
+        ("Codes that one person chooses for teams", f"{meeting.MAX_CODES_AN_HOUR} an hour", TOO_MANY),
     ),
 }

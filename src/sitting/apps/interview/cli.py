@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ...cli import Data, opened
+
 app = typer.Typer(no_args_is_help=True, help="Interviews.")
-Data = Annotated[Path | None, typer.Option("--data", help="Data directory (SITTING_DATA).")]
 
 
 @app.command()
@@ -20,7 +20,6 @@ def create(
     data: Data = None,
 ) -> None:
     """Plan an interview, and print its id and the candidate's path. The settings say what is left out."""
-    from ...cli import opened
     from ...core import strict
     from . import commands, views
 
@@ -42,7 +41,6 @@ def create(
 def transcript(id: str, data: Data = None) -> None:
     """Print what was said, one message after another."""
     from ... import errors
-    from ...cli import opened
     from ...engine import Selection
     from . import figures, terms
     from .refusals import INTERVIEW_NOT_FOUND

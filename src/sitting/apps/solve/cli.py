@@ -8,13 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ...cli import Data, Database, Force, Id, Json, opened, show_json
 from ...core.actor import Actor
 
 app = typer.Typer(no_args_is_help=True, help="Solve sessions.")
-Data = Annotated[Path | None, typer.Option("--data", help="Data directory (SITTING_DATA).")]
-Database = Annotated[str | None, typer.Option("--database", help="Database address (SITTING_DATABASE).")]
 Space = Annotated[str, typer.Option(help="The space to look in.")]
-Id = Annotated[str, typer.Argument(help="Id of a session.")]
 KIND = "solve"
 OPERATOR = Actor("system:operator")
 
@@ -27,11 +25,10 @@ def list_sessions(
     space: Space = "default",
     data: Data = None,
     database: Database = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """The sessions of a space, newest first: whose they are and where they stand."""
     from ... import errors
-    from ...cli import opened, show_json
     from ...engine import Where
     from .terms import SessionStatus
 
@@ -54,13 +51,12 @@ def export(
     id: Id,
     format: Annotated[str, typer.Option(help="markdown, json or html.")] = "markdown",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; default solve-ID.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Put it in the place of a file that is there.")] = False,
+    force: Force = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
     """Write a session to a file, for its owner."""
     from ... import errors
-    from ...cli import opened
     from ...outfile import write
     from .commands import Export
     from .export_service import SUFFIXES, written
@@ -85,8 +81,6 @@ def delete(
     database: Database = None,
 ) -> None:
     """Destroy what was written in a session. There is no way back."""
-    from ...cli import opened
-
     with opened(data, database) as installation:
         installation.engine.view(id, OPERATOR, kind=KIND).result()
         if not yes:
@@ -108,7 +102,6 @@ def replay(
     """
     from tempfile import TemporaryDirectory
 
-    from ...cli import opened
     from .replay import conversations
     from .replay_service import PLENTY, run
 
