@@ -78,10 +78,10 @@ class Verdict:
         """The verdict in one line, for people."""
         if not self.ok:
             return f"NOT whole{'' if self.seq is None else f' at {self.seq}'}: {self.reason}"
-        counted = ((self.withheld, "withheld"), (self.erased, "parts erased"))
+        counted = ((self.withheld, "withheld"), (self.erased, "part erased" if self.erased == 1 else "parts erased"))
         more = "".join(f", {number} {what}" for number, what in counted if number)
         by = f", signed by {self.signed_by[:FINGERPRINT]}" if self.signed_by else ""
-        return f"verified, {self.checked} events, head {self.head[:16]}{more}{by}"
+        return f"verified, {self.checked} event{'' if self.checked == 1 else 's'}, head {self.head[:16]}{more}{by}"
 
 
 def verify(store: Store, kinds: Mapping[str, Kind], session: str, *, epoch: int = 1) -> Future[Verdict]:
@@ -143,18 +143,9 @@ def records_of(found: Journal, kind: Kind) -> Iterator[dict[str, Any]]:
         yield record(kept, shown=told is not None, owners=owners)
 
 
-def export(engine: Engine, session: str, actor: Actor, key: Ed25519PrivateKey) -> Future[bytes]:
-    """A signed bundle of what this actor may see. Raises NotFound."""
-    future: Future[bytes] = Future()
-
-    def finished(read: Future[Journal]) -> None:
-        try:
-            future.set_result(_packed(engine, read.result(), key))
-        except BaseException as error:
-            future.set_exception(error)
-
-    engine.journal(session, actor).add_done_callback(finished)
-    return future
+def export(engine: Engine, session: str, actor: Actor, key: Ed25519PrivateKey) -> bytes:
+    """A signed bundle of what this actor may see. Takes the caller's time: as long as the journal. Raises NotFound."""
+    return _packed(engine, engine.journal(session, actor).result(), key)
 
 
 def read(raw: bytes) -> tuple[dict[str, Any], list[chain.Record], Verdict]:

@@ -271,7 +271,7 @@ def export(
 
     with opened(data, database) as installation:
         actor = installation.access.local()
-        raw = bundle.export(installation.engine, id, actor, installation.signing_key).result()
+        raw = bundle.export(installation.engine, id, actor, installation.signing_key)
         target = output or Path(f"{id}.zip")
         write(target, raw, over=force)
         print(f"{target}: {len(raw)} bytes")

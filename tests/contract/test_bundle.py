@@ -60,7 +60,7 @@ def told(run: Bench) -> str:
 
 
 def exported(run: Bench, session: str, actor: Actor = ADA) -> bytes:
-    return run(export(run.engine, session, actor, KEY))
+    return export(run.engine, session, actor, KEY)
 
 
 def unzipped(raw: bytes) -> dict[str, bytes]:
@@ -125,7 +125,7 @@ def test_a_session_goes_out_and_comes_back(run: Bench, elsewhere: Bench) -> None
     before, after = (made(made.engine.at(session, actor, 7)) for made, actor in ((run, ADA), (elsewhere, ADMIN)))
     assert {**before.view, "audience": ""} == {**after.view, "audience": ""}
     assert after.session.items == before.session.items
-    again = unzipped(elsewhere(export(elsewhere.engine, session, ADMIN, KEY)))
+    again = unzipped(export(elsewhere.engine, session, ADMIN, KEY))
     assert again == unzipped(raw)
     assert elsewhere(verify(elsewhere.store, elsewhere.engine.kinds, session, epoch=3)).ok
     with pytest.raises(errors.KeyTaken):
@@ -143,7 +143,7 @@ def test_what_is_withheld_still_verifies_and_says_nothing(run: Bench, elsewhere:
     assert b"secret" not in files["journal.jsonl"]
     verdict = bundle.read(raw)[2]
     assert (verdict.ok, verdict.checked, verdict.withheld, verdict.erased) == (True, 7, 1, 1)
-    assert ", 1 withheld, 1 parts erased" in verdict.said
+    assert ", 1 withheld, 1 part erased" in verdict.said
     with pytest.raises(errors.Invalid, match="can be verified, but not brought in"):
         bring_in(elsewhere.engine, raw, ADMIN, KEY)
 

@@ -235,7 +235,7 @@ async def exported(request: Request) -> Response:
     actor = await deps.actor(request)
     installation = deps.installation(request)
     id = request.path_params["id"]
-    raw = await deps.settle(bundle.export(installation.engine, id, actor, installation.signing_key))
+    raw = await run_in_threadpool(bundle.export, installation.engine, id, actor, installation.signing_key)
     return answer.attachment(f"session-{id}.zip", raw, "application/zip")
 
 

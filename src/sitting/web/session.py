@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -112,7 +113,7 @@ async def delete(request: Request, id: str, who: Who) -> Response:
 async def download(request: Request, id: str, who: Who) -> Response:
     """A signed bundle of what the reader may see."""
     installation = deps.installation(request)
-    raw = await deps.settle(bundle.export(installation.engine, id, who, installation.signing_key))
+    raw = await run_in_threadpool(bundle.export, installation.engine, id, who, installation.signing_key)
     return answer.attachment(f"session-{id}.zip", raw, "application/zip")
 
 
