@@ -277,7 +277,10 @@ class Writing:
         """Destroy what other sessions hold of one that is gone. What they are busy with goes on."""
         owner = COPIED + erased
         for id in journal.holders(tx, owner):
-            held = self.holding.get(tx, id)
+            try:
+                held = self.holding.get(tx, id)
+            except errors.NotFound:
+                raise errors.Conflict("An application that is not installed here holds a copy of this.") from None
             self._erase_parts(tx, self.holding.kinds[held.session.kind], held, (owner,))
 
     def stored(self, tx: Tx, once: Once, now: datetime) -> tuple[str, bytes] | None:

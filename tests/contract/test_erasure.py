@@ -223,6 +223,19 @@ def test_what_was_copied_from_a_session_goes_with_it(run: Bench, tmp_path: Path)
         assert run(verify(run.store, run.engine.kinds, session, epoch=3)).ok
 
 
+def test_a_copy_that_nobody_here_can_fold_again_is_not_forgotten(run: Bench, store: Store) -> None:
+    """Its application is not installed: what would be left of it nobody knows, so nothing goes."""
+    copy = run.workshop()
+    with bench(store, kinds={"team": workshop.KINDS["team"]}, clock=run.clock) as other:
+        team = other.team()
+        run.say(copy, CANARY, about=f"session:{team}")
+        with pytest.raises(errors.Conflict, match="not installed here holds a copy"):
+            other(other.engine.erase(team, ADA))
+        assert other(other.engine.view(team, ADA)).session.state == "on"
+    run(run.engine.erase(team, ADA))
+    assert run.selected(copy)[-1].personal[f"session:{team}"] is None
+
+
 def test_what_writes_while_a_copy_is_erased_goes_on(run: Bench) -> None:
     source, copy = run.workshop(), run.workshop()
     run.say(copy, CANARY, about=f"session:{source}")
