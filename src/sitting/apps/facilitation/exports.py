@@ -6,12 +6,11 @@ records stay as hashes, so the chain verifies like a whole one. Notes are for th
 
 from __future__ import annotations
 
-import csv as tables
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ...core import paper
 from ...core.session import Session
 from . import deck, team_views, views
 from .terms import ANONYMOUS, FACILITATION
@@ -19,9 +18,6 @@ from .terms import ANONYMOUS, FACILITATION
 FORMAT = "sitting.facilitation/1"
 _TIMED = ("claimed", "left", "claim_released", "submitted", "authorship_claimed")
 _KEPT = ("seq", "body", "hash", "parts")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MARKS = re.compile(r"([\\`*_\[\]|~])")
-_START = re.compile(r"([#+=-]|[0-9]+[.)])")
 
 
 def names(session: Session, team: Session) -> str:
@@ -116,14 +112,14 @@ def markdown(session: Session, team: Session, audience: str, now: datetime) -> s
     """The report as Markdown; what people and models wrote is escaped, so it shows as it was written."""
     made = report(session, team, audience, now)
     lines = [
-        f"# {_escaped(made['title'])}",
+        f"# {paper.inline(made['title'])}",
         f"{made['submitted_count']} of {made['total_members']} responded.",
         *_markdown_synthesis(made["synthesis"]),
         *_markdown_grouping(made["grouping"]),
         "## Responses",
         *(_markdown_response(each) for each in made["responses"]),
         "## Recalibration",
-        _escaped(made["recalibration_action"]) or "No recalibration action was written down.",
+        paper.inline(made["recalibration_action"]) or "No recalibration action was written down.",
         f"Completed: {'yes' if made['recalibration_completed'] else 'no'}.",
         "## Actions",
         "\n".join(_markdown_action(each) for each in made["actions"]) or "None.",
@@ -135,79 +131,58 @@ def markdown(session: Session, team: Session, audience: str, now: datetime) -> s
 
 def _markdown_synthesis(made: Mapping[str, Any]) -> list[str]:
     if made["statements"] is None:
-        return ["## Themes", _escaped(made["error_message"] or "No synthesis was made.")]
+        return ["## Themes", paper.inline(made["error_message"] or "No synthesis was made.")]
     lines = [
         "## Themes",
-        _escaped(made["themes"] or ""),
+        paper.inline(made["themes"] or ""),
         f"## Gap: {made['gap_type']}",
-        _escaped(made["gap_reasoning"] or ""),
+        paper.inline(made["gap_reasoning"] or ""),
         "## Statements",
         "\n".join(_markdown_statement(each) for each in made["statements"]),
         "## Suggested recalibrations",
-        "\n".join(f"- {_escaped(each)}" for each in made["suggested_recalibrations"]),
+        "\n".join(f"- {paper.inline(each)}" for each in made["suggested_recalibrations"]),
     ]
     return [line for line in lines if line]
 
 
 def _markdown_statement(each: Mapping[str, Any]) -> str:
     names = ", ".join([*each["responses"], *each["participants"]])
-    return f"- **{_escaped(each['name'])}**: {_escaped(each['statement'])} ({_escaped(names)})"
+    return f"- **{paper.inline(each['name'])}**: {paper.inline(each['statement'])} ({paper.inline(names)})"
 
 
 def _markdown_grouping(made: Mapping[str, Any] | None) -> list[str]:
     if made is None:
         return []
-    lines = [f"## {made['heading']}", _escaped(made["rule"])]
+    lines = [f"## {made['heading']}", paper.inline(made["rule"])]
     for theme in made["themes"]:
         labels = ", ".join(theme["responses"])
-        lines.append(f"### {_escaped(theme['title'])} ({labels})")
-        lines.append("\n".join(f"- {each['response']}: {_escaped(each['text'])}" for each in theme["bullets"]))
+        lines.append(f"### {paper.inline(theme['title'])} ({labels})")
+        lines.append("\n".join(f"- {each['response']}: {paper.inline(each['text'])}" for each in theme["bullets"]))
     if made["rest"]:
         lines.append("### Said once")
-        lines.append("\n".join(f"- {each['response']}: {_escaped(each['text'])}" for each in made["rest"]))
-    return [*lines, f"Gap: {made['gap']['type'] or 'not clear'}. {_escaped(made['gap']['reason'])}"]
+        lines.append("\n".join(f"- {each['response']}: {paper.inline(each['text'])}" for each in made["rest"]))
+    return [*lines, f"Gap: {made['gap']['type'] or 'not clear'}. {paper.inline(made['gap']['reason'])}"]
 
 
 def _markdown_response(each: Mapping[str, Any]) -> str:
-    name = f", {_escaped(each['member']['name'])}" if each["member"] else ""
+    name = f", {paper.inline(each['member']['name'])}" if each["member"] else ""
     card = f", {each['card_label']}" if each["card_label"] else ""
-    points = "\n".join(f"- {_escaped(point)}" for point in each["bullets"])
+    points = "\n".join(f"- {paper.inline(point)}" for point in each["bullets"])
     return f"### {each['response']}{name}{card}\n\n{points}"
 
 
 def _markdown_action(each: Mapping[str, Any]) -> str:
-    owner = f", {_escaped(each['owner']['name'])}" if each["owner"] else ""
+    owner = f", {paper.inline(each['owner']['name'])}" if each["owner"] else ""
     day = f", due {each['due_on']}" if each["due_on"] else ""
-    outcome = f": {_escaped(each['outcome'])}" if each["outcome"] else ""
-    return f"- {_escaped(each['text'])} ({each['status']}{owner}{day}){outcome}"
-
-
-def _escaped(text: str) -> str:
-    """The text on one line, with nothing in it that Markdown or HTML would act on."""
-    plain = _MARKS.sub(r"\\\1", " ".join(text.split()))
-    if _START.match(plain):
-        plain = f"\\{plain}" if not plain[0].isdigit() else re.sub(r"([.)])", r"\\\1", plain, count=1)
-    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    outcome = f": {paper.inline(each['outcome'])}" if each["outcome"] else ""
+    return f"- {paper.inline(each['text'])} ({each['status']}{owner}{day}){outcome}"
 
 
 def csv(session: Session, audience: str) -> str:
-    """One row for each point. A cell that a spreadsheet would take for a formula gets an apostrophe in front."""
-    lines = _Lines()
-    table = tables.writer(lines)
-    table.writerow(("response", "member", "card", "card_label", "bullet"))
-    for each in _responses(session, audience):
-        name = each["member"]["name"] if each["member"] else ""
-        for point in each["bullets"]:
-            row = (each["response"], name, "" if each["card"] is None else str(each["card"]), each["card_label"], point)
-            table.writerow([_cell(value) for value in row])
-    return "".join(lines)
-
-
-class _Lines(list[str]):
-    """What a table is written into."""
-
-    write = list.append
-
-
-def _cell(value: str) -> str:
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    """One row for each point."""
+    rows = [
+        (each["response"], (each["member"] or {}).get("name", ""), each["card"], each["card_label"], point)
+        for each in _responses(session, audience)
+        for point in each["bullets"]
+    ]
+    return paper.table(("response", "member", "card", "card_label", "bullet"), rows)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from ...core import paper
+
 NOTHING = "no figure"
-_MARKUP = re.compile(r"([\\`*_\[\]~|])")
-_OPENING = re.compile(r"\s*+(?:[0-9]++(?=[.)])|(?=[#+=-]))")
 
 
 @dataclass(frozen=True)
@@ -88,36 +86,19 @@ def markdown(document: Mapping[str, Any]) -> str:
     session = document["session"]
     lines = [f"# Interview {session['id']}", ""]
     if "candidate_name" in session:
-        lines += [f"Candidate: {_inline(session['candidate_name'])}", ""]
+        lines += [f"Candidate: {paper.inline(session['candidate_name'])}", ""]
     lines += [f"Status: {session['status']}. Tokens used: {session['tokens_used']}.", "", "## Messages", ""]
     for message in document["messages"]:
         who = "Candidate" if message["role"] == "user" else "Model"
         mark = f" ({message['mark']})" if message["mark"] else ""
-        lines += [f"### {who}, {message['created_at']}{mark}", "", _block(message["content"]), ""]
+        lines += [f"### {who}, {message['created_at']}{mark}", "", paper.block(message["content"]), ""]
     for note in document.get("notes", []):
-        lines += ["## Note", "", _block(note["text"]), ""]
+        lines += ["## Note", "", paper.block(note["text"]), ""]
     cards = document.get("scorecards") or {}
     for card in filter(None, [cards.get("own"), *cards.get("others", ())]):
         lines += ["## Scorecard", ""]
         for score in card["scores"]:
-            lines += [f"- {_inline(score['criterion'])}: {score['score']}"]
-            lines += [f"  - seq {quoted['seq']}: {_inline(quoted['quote'])}" for quoted in score["citations"]]
-        lines += ["", _block(card["summary"]), ""]
+            lines += [f"- {paper.inline(score['criterion'])}: {score['score']}"]
+            lines += [f"  - seq {quoted['seq']}: {paper.inline(quoted['quote'])}" for quoted in score["citations"]]
+        lines += ["", paper.block(card["summary"]), ""]
     return "\n".join([*lines, f"Journal head: {document['head']}", ""])
-
-
-def _inline(text: str | None) -> str:
-    return _marked(" ".join((text or "").split()))
-
-
-def _block(text: str | None) -> str:
-    """Text as a quotation, so that what people wrote cannot pose as a part of the document."""
-    return "\n".join(f"> {_marked(line)}" for line in (text or "").splitlines()) or ">"
-
-
-def _marked(line: str) -> str:
-    """A line that Markdown shows as it stands."""
-    plain = _MARKUP.sub(r"\\\1", line)
-    if opening := _OPENING.match(plain):
-        plain = f"{opening[0]}\\{plain[opening.end() :]}"
-    return escape(plain, quote=False)

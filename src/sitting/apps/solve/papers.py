@@ -5,13 +5,12 @@ What a person or a model wrote stays text in each of them: it becomes no markup,
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
 
+from ...core import paper
 from . import terms
 
 NOTICE = "A thinking aid. Not therapy, and not medical or legal advice."
@@ -19,37 +18,26 @@ COLUMNS = (
     "id", "status", "current_step", "title", "tags", "created_at", "updated_at", "completed_at", "first_step_action",
     "confidence", "reminder_time", "action_completed", "action_completed_at", "outcome", "message_count",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MARKUP = re.compile(r"([\\`*_\[\]~|])")
-_OPENING = re.compile(r"\s*+(?:[0-9]++(?=[.)])|(?=[#+=-]))")
 _FOLD = 74  # octets of a line in a calendar, the space that continues it not counted
 Json = Mapping[str, Any]
-
-
-class _Lines(list[str]):
-    """Where the writer of rows puts them."""
-
-    def write(self, text: str) -> int:
-        self.append(text)
-        return len(text)
 
 
 def markdown(document: Json) -> str:
     """The whole session as Markdown."""
     session = document["session"]
-    lines = [f"# {_inline(session['title'])}", "", NOTICE, ""]
-    lines += [f"- {name}: {_inline(value)}" for name, value in _facts(session)]
+    lines = [f"# {paper.inline(session['title'])}", "", NOTICE, ""]
+    lines += [f"- {name}: {paper.inline(value)}" for name, value in _facts(session)]
     if believed := _beliefs(session):
-        lines += ["", "## What was believed", "", *(f"- {slot}: {_inline(text)}" for slot, text in believed)]
+        lines += ["", "## What was believed", "", *(f"- {slot}: {paper.inline(text)}" for slot, text in believed)]
     if cards := session["options"]:
         lines += ["", "## Options", ""]
         for card in cards:
             chosen = " (chosen)" if card["id"] == session["chosen_option"] else ""
-            lines += [f"### {_inline(card['id'])}: {_inline(card['title'])}{chosen}", ""]
-            lines += [f"- {name}: {_inline(text)}" for name, text in _card(card)] + [""]
+            lines += [f"### {paper.inline(card['id'])}: {paper.inline(card['title'])}{chosen}", ""]
+            lines += [f"- {name}: {paper.inline(text)}" for name, text in _card(card)] + [""]
     lines += ["", "## Messages", ""]
     for message in document["messages"]:
-        lines += [f"### {_heading(message)}", "", _quoted(message["content"]), ""]
+        lines += [f"### {_heading(message)}", "", paper.block(message["content"]), ""]
     return "\n".join(lines)
 
 
@@ -76,7 +64,7 @@ def html(document: Json) -> str:
 
 def sessions_csv(views: Iterable[Json]) -> str:
     """A row for each session."""
-    return _table(COLUMNS, ([_plain(view[name]) for name in COLUMNS] for view in views))
+    return paper.table(COLUMNS, ([_plain(view[name]) for name in COLUMNS] for view in views))
 
 
 def stats_csv(overview: Json) -> str:
@@ -86,7 +74,7 @@ def stats_csv(overview: Json) -> str:
     rows += [[name, "", _plain(overview[name])] for name in ("completion_rate", "action_completion_rate")]
     rows += [["top_tags", item["tag"], item["count"]] for item in overview["top_tags"]]
     rows += [["trend", f"{day['date']} {name}", day[name]] for day in overview["trend"] for name in _OF_A_DAY]
-    return _table(("figure", "of", "value"), rows)
+    return paper.table(("figure", "of", "value"), rows)
 
 
 def calendar(view: Json, now: datetime) -> str:
@@ -151,42 +139,12 @@ def _definitions(pairs: Sequence[tuple[str, str]]) -> str:
     return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs) + "</dl>"
 
 
-def _marked(text: str) -> str:
-    """A line that Markdown shows as it stands."""
-    plain = _MARKUP.sub(r"\\\1", text)
-    if opening := _OPENING.match(plain):
-        plain = f"{opening[0]}\\{plain[opening.end() :]}"
-    return escape(plain, quote=False)
-
-
-def _inline(text: Any) -> str:
-    return _marked(" ".join(str(text).split()))
-
-
-def _quoted(text: str) -> str:
-    """Text as a quotation, so that it cannot pose as a part of the document."""
-    return "\n".join(f"> {_marked(line)}" for line in text.splitlines()) or ">"
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = _Lines()
-    writer = csv.writer(lines)
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return "".join(lines)
-
-
 def _plain(value: Any) -> Any:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     return ", ".join(value) if isinstance(value, list | tuple) else value
-
-
-def _cell(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _escaped(text: str) -> str:
