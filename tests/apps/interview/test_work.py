@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -12,69 +10,13 @@ from sitting import errors
 from sitting.apps.interview import challenges, work
 from sitting.apps.interview.commands import End, ProposeEvidence, RecordEvidence, RecordReply, RetryTurn
 from sitting.apps.interview.prompts import EVIDENCE_SCHEMA, Left, marked, prompt
-from sitting.core.event import Event
-from sitting.core.kind import Command
-from sitting.core.session import Session
 from sitting.model import Scripted, Step
 from tests.apps.interview.stage import Model, Models, Stage
+from tests.apps.jobroom import JobRoom
 
 
-@dataclass
-class Room:
-    """A job's room over a stage."""
-
+class Room(JobRoom):
     stage: Stage
-    job: str
-    input: Mapping[str, Any]
-    models: Any
-    attempt: int = 1
-    cancelled: bool = False
-    pieces: list[str] = field(default_factory=list)
-    reports: list[Command] = field(default_factory=list)
-
-    waits: list[float] = field(default_factory=list)
-    on_wait: Callable[[], None] = lambda: None
-    session: Session = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.session = self.stage.session
-
-    def wait(self, seconds: float) -> bool:
-        """Take note, without waiting."""
-        self.waits.append(seconds)
-        self.on_wait()
-        return self.cancelled
-
-    def report(self, command: Command, *, last: bool = False) -> Session:
-        assert last
-        self.reports.append(command)
-        self.stage.worker(command)
-        return self.stage.session
-
-    def write(self, text: str) -> None:
-        self.pieces.append(text)
-        self.stage.texts[self.job] = self.written()
-
-    def about(self, kind: str) -> Sequence[str]:
-        return ()
-
-    def tell(self, session: str, command: Command) -> Session:
-        raise errors.NotFound()
-
-    def find(self, kind: str, key: str) -> Session | None:
-        return None
-
-    def open(self, kind: str, command: Command) -> Session:
-        raise errors.NotAllowed
-
-    def written(self) -> str:
-        return "".join(self.pieces)
-
-    def events(self, types: Collection[str] = ()) -> Sequence[Event]:
-        return [event for event in self.stage.events if not types or event.type in types]
-
-    def read(self, kind: str, id: str) -> Session | None:
-        return None
 
 
 def asked(*steps: Step, **fields: Any) -> tuple[Room, Scripted]:

@@ -4,82 +4,23 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from sitting import errors
 from sitting.apps.solve import work
-from sitting.apps.solve.commands import CancelTurn, CorrectBelief, ReportTurn, RetryTurn, SendMessage
+from sitting.apps.solve.commands import CancelTurn, CorrectBelief, RetryTurn, SendMessage
 from sitting.apps.solve.terms import EventType
-from sitting.core.event import Event
-from sitting.core.kind import Command
-from sitting.core.session import Session
 from sitting.model import Gate, Scripted, Step
+from tests.apps.jobroom import JobRoom
 from tests.apps.solve.stage import TALK, WORRY, Models, Stage
 
 CARD = {"title": "Call", "actions": ["Dial"], "pros": ["Quick"], "cons": ["Scary"], "effort": "low"}
 TWO = {"cards": [CARD, {**CARD, "title": "Write", "actions": ["Take a pen"]}]}
 
 
-@dataclass
-class Room:
-    """A job's room over a stage."""
-
+class Room(JobRoom):
     stage: Stage
-    job: str
-    input: Mapping[str, Any]
-    models: Any
-    attempt: int = 1
-    cancelled: bool = False
-    pieces: list[str] = field(default_factory=list)
-    reports: list[ReportTurn] = field(default_factory=list)
-    waits: list[float] = field(default_factory=list)
-    on_wait: Callable[[], None] = lambda: None
-    session: Session = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.session = self.stage.session
-
-    def wait(self, seconds: float) -> bool:
-        """Take note, without waiting."""
-        self.waits.append(seconds)
-        self.on_wait()
-        return self.cancelled
-
-    def report(self, command: Command, *, last: bool = False) -> Session:
-        assert last and isinstance(command, ReportTurn)
-        self.reports.append(command)
-        self.stage.worker(command)
-        return self.stage.session
-
-    def write(self, text: str) -> None:
-        assert text, "no empty piece"
-        self.pieces.append(text)
-        self.stage.texts[self.job] = self.written()
-
-    def written(self) -> str:
-        return "".join(self.pieces)
-
-    def events(self, types: Collection[str] = ()) -> Sequence[Event]:
-        return [event for event in self.stage.events if not types or event.type in types]
-
-    def read(self, kind: str, id: str) -> Session | None:
-        return None
-
-    def about(self, kind: str) -> Sequence[str]:
-        return ()
-
-    def tell(self, session: str, command: Command) -> Session:
-        raise errors.NotFound
-
-    def find(self, kind: str, key: str) -> Session | None:
-        return None
-
-    def open(self, kind: str, command: Command) -> Session:
-        raise errors.NotAllowed
 
 
 def asked(*steps: Step, talked: int = 0, content: str = "", **settings: Any) -> tuple[Room, Scripted]:
@@ -192,7 +133,7 @@ def test_who_cancels_has_settled_it() -> None:
     gate.wait_until_waiting()
     room.stage.do(CancelTurn(turn=room.job))
     room.cancelled = True
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive() and room.reports == [] and room.stage.types()[-1] == "turn_cancelled"
     assert room.stage.told("turn_cancelled")["text"] == "I "
 
