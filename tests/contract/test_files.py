@@ -15,8 +15,8 @@ from sitting.cli import app
 from sitting.config import Settings
 from sitting.installation import Installation
 from sitting.outfile import write
-from sitting.store import Store, migrate
-from tests.support.engines import at_once
+from sitting.store import Store
+from tests.support.engines import at_once, opened
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +31,6 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def opened(path: Path) -> Store:
-    store = Store(f"sqlite:///{path}")
-    migrate.upgrade(store)
-    return store
-
-
 def modes(path: Path) -> list[int]:
     """Of a database with its log, and the index of the log."""
     return [mode(Path(f"{path}{part}")) for part in ("", "-wal", "-shm")]
@@ -44,7 +38,7 @@ def modes(path: Path) -> list[int]:
 
 def test_nobody_else_may_read_a_new_database(tmp_path: Path) -> None:
     file = tmp_path / "data" / "sitting.db"
-    store = opened(file)
+    store = opened(file.parent)
     assert mode(file.parent) == 0o700
     assert modes(file) == [0o600] * 3
     store.close()
@@ -60,9 +54,9 @@ def test_an_installation_keeps_its_folder_and_its_files_to_itself(tmp_path: Path
 def test_a_folder_that_is_there_keeps_its_mode_and_so_does_what_a_group_may_read(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o755)
     file = tmp_path / "data" / "sitting.db"
-    opened(file).close()
+    opened(file.parent).close()
     file.chmod(0o640)
-    store = opened(file)
+    store = opened(file.parent)
     assert mode(file.parent) == 0o755
     assert modes(file) == [0o640] * 3
     store.close()
@@ -70,10 +64,10 @@ def test_a_folder_that_is_there_keeps_its_mode_and_so_does_what_a_group_may_read
 
 def test_a_database_that_everybody_could_read_is_closed_to_them(tmp_path: Path) -> None:
     file = tmp_path / "sitting.db"
-    first = opened(file)
+    first = opened(file.parent)
     for part in ("", "-wal", "-shm"):
         Path(f"{file}{part}").chmod(0o646)
-    second = opened(file)
+    second = opened(file.parent)
     assert modes(file) == [0o640] * 3
     second.close()
     first.close()
@@ -81,14 +75,14 @@ def test_a_database_that_everybody_could_read_is_closed_to_them(tmp_path: Path) 
 
 def test_a_database_behind_a_link_is_as_private(tmp_path: Path) -> None:
     (tmp_path / "sitting.db").symlink_to(tmp_path / "elsewhere.db")
-    store = opened(tmp_path / "sitting.db")
+    store = opened(tmp_path)
     assert modes(tmp_path / "elsewhere.db") == [0o600] * 3
     store.close()
 
 
 def test_many_that_open_a_new_database_at_once_find_it_private(tmp_path: Path) -> None:
     file = tmp_path / "data" / "sitting.db"
-    stores = at_once(8, lambda _: opened(file))
+    stores = at_once(8, lambda _: opened(file.parent))
     assert all(isinstance(store, Store) for store in stores) and modes(file) == [0o600] * 3
     for store in stores:
         if isinstance(store, Store):

@@ -90,6 +90,7 @@ EDITS: dict[str, Edit] = {
         ),
         "not what the journal gives", 7,  # where the state rests on whose a part is; the chain does not say
     ),
+    # What the chain does not hold: who may, and that an erased session has no state.
     "a grant": Edit(("UPDATE grants SET role = 'lead' WHERE session = '{s}'",), None),
     "the whole session marked as erased": Edit(
         ("UPDATE sessions SET erased_at = updated_at, data = '{{}}' WHERE id = '{s}'",), None
@@ -104,7 +105,6 @@ EDITS: dict[str, Edit] = {
         ),
         None,
     ),
-    # What the chain does not hold: who may, whose content a part is, and that an erased session has no state.
 }  # fmt: skip
 
 
