@@ -56,7 +56,7 @@ class Gate:
             self._free = float("inf")
             self._changed.notify_all()
 
-    def wait_until_waiting(self, timeout_seconds: float = 10.0) -> None:
+    def wait_until_waiting(self, timeout_seconds: float = 60.0) -> None:
         """Return when a call waits here and everything released before has been given out.
 
         Raises:

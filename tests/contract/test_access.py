@@ -475,7 +475,7 @@ def test_credentials_never_repeat_and_are_long_enough() -> None:
 
 def refused(future: Future[Any], kind: type[errors.Refusal] = errors.NotAuthenticated) -> errors.Refusal:
     """The refusal of exactly this kind."""
-    error = future.exception(timeout=30)
+    error = future.exception(timeout=60)
     assert error is not None, "was not refused"
     assert type(error) is kind, error
     return error

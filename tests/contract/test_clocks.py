@@ -41,14 +41,16 @@ def test_how_far_a_clock_is_ahead_of_the_databases(store: Store) -> None:
     if store.is_sqlite:
         assert ahead(12, 12) == 0
         return
-    assert ahead(120, 120) == pytest.approx(120, abs=SECONDS)
-    assert ahead(-120, -120) == pytest.approx(-120, abs=SECONDS)
+    assert ahead(120, 120) == pytest.approx(120, abs=SECONDS / 2)
+    assert ahead(-120, -120) == pytest.approx(-120, abs=SECONDS / 2)
     assert ahead(-100, 200) == 0, "the question may have taken up to 300 s"
     assert ahead(-100, 1000) == 0
-    assert ahead(100, 400) == pytest.approx(100, abs=SECONDS), "the answer cannot be later than what was said before"
+    assert ahead(100, 400) == pytest.approx(100, abs=SECONDS / 2), (
+        "the answer cannot be later than what was said before"
+    )
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(-12, "ahead of"), (12, "behind")])
+@pytest.mark.parametrize(("seconds", "said"), [(-60, "ahead of"), (60, "behind")])
 def test_nobody_starts_whose_clock_is_wrong(postgres_database: str, seconds: int, said: str) -> None:
     settings = Settings(database=postgres_database, secret="0123456789abcdef" * 2, model="none")
     with psycopg.connect(postgres_database, autocommit=True) as connection:
@@ -56,7 +58,7 @@ def test_nobody_starts_whose_clock_is_wrong(postgres_database: str, seconds: int
         row = connection.execute("SELECT current_database()").fetchone()
         assert row is not None
         connection.execute(f"ALTER DATABASE {row[0]} SET search_path = public, pg_catalog".encode())
-        with pytest.raises(errors.Misuse, match=rf"clock is 1\d\.\d s {said} the database's; 2 s are allowed.*NTP"):
+        with pytest.raises(errors.Misuse, match=rf"clock is [3-6]\d\.\d s {said} the database's; 2 s are allowed.*NTP"):
             Installation(settings, apps=())
-        connection.execute(SHIFTED.format(seconds / 12).encode())
+        connection.execute(SHIFTED.format(seconds / 60).encode())
         Installation(settings, apps=()).close()

@@ -19,10 +19,10 @@ import yaml  # type: ignore[import-untyped]
 from scripts import reference
 from sitting import cli, errors
 from sitting.config import Settings
-from tests.support import docs
+from tests.support import docs, ports
 from tests.support.docs import Block
 from tests.support.postgres import PostgresServer
-from tests.support.story import Differs, Story, commands, free_port, matches
+from tests.support.story import Differs, Story, commands, matches
 
 PAGES = docs.pages()
 POSTGRES = "docs/how-to/run-on-postgresql.md"
@@ -147,11 +147,11 @@ def test_the_page_about_postgresql_works(postgres_server: PostgresServer, tmp_pa
 
 def test_the_page_about_two_nodes_works(tmp_path: Path, postgres_database: str, nats: str) -> None:
     instead = {"postgresql://sitting@127.0.0.1/sitting": postgres_database, "nats://127.0.0.1:4222": nats}
-    for port in (8000, 8001):
-        free = free_port()
-        instead |= {f"127.0.0.1:{port}": f"127.0.0.1:{free}", f"--port {port}": f"--port {free}"}
-    with Story(tmp_path, instead=instead) as story:
-        story.play(run_of(NODES))
+    with ports.held() as first, ports.held() as second:
+        for port, free in ((8000, first), (8001, second)):
+            instead |= {f"127.0.0.1:{port}": f"127.0.0.1:{free}", f"--port {port}": f"--port {free}"}
+        with Story(tmp_path, instead=instead) as story:
+            story.play(run_of(NODES))
 
 
 def test_the_page_about_models_works(tmp_path: Path) -> None:

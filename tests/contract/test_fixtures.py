@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -15,8 +16,10 @@ import psycopg
 import pytest
 from playwright.sync_api import Page
 
-from tests.support import ledger, postgres
+from sitting.web.server import listener
+from tests.support import ledger, ports, postgres
 from tests.support.process import Program
+from tests.support.timing import quickest
 
 pytest_plugins = ["pytester"]
 
@@ -95,12 +98,31 @@ def test_nats_carries_a_message(nats: str) -> None:
         client = await connect(nats)
         subscription = await client.subscribe("here")
         await client.publish("here", b"hello")
-        message = await subscription.next_msg(timeout=5)
+        message = await subscription.next_msg(timeout=60)
         await client.close()
         data: bytes = message.data
         return data
 
     assert asyncio.run(talk()) == b"hello"
+
+
+def test_a_held_port_is_nobody_elses_and_a_server_may_listen_there() -> None:
+    with ports.held() as port:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        for _ in range(2):
+            with listener("127.0.0.1", port) as server:
+                server.listen()
+                socket.create_connection(("127.0.0.1", port)).close()
+        if sys.platform == "linux":
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", port))
+
+
+def test_the_quietest_round_counts_and_the_first_that_is_quick_is_the_last() -> None:
+    quick, slow = iter((5.0, 3.0, 0.5, 0.1)), iter((5.0, 3.0, 2.0, 4.0, 6.0, 0.1))
+    assert quickest(lambda: next(quick), below=1) == 0.5
+    assert quickest(lambda: next(slow), below=1) == 2.0
 
 
 class _Hello(BaseHTTPRequestHandler):

@@ -13,10 +13,10 @@ from sitting import errors, hints
 from sitting.config import Settings
 from sitting.core.actor import Actor
 from tests.support import nats as nats_servers
-from tests.support import toy
+from tests.support import ports, toy
 from tests.support.serving import installed
 
-SECONDS = 20
+SECONDS = 60
 Carrier = hints.Notify | hints.Nats
 Make = Callable[[], Carrier]
 
@@ -81,16 +81,17 @@ def test_the_last_hints_leave_before_the_end(make: Make) -> None:
 
 
 def test_after_a_cut_everybody_looks_and_hears_again() -> None:
-    with nats_servers.server() as first:
-        carrier = hints.Nats(first.url)
-        heard = hearing(carrier)
-    with nats_servers.server(first.port):
-        assert heard.get(timeout=SECONDS) == hints.LOOK
-        sender = hints.Nats(first.url)
-        sender.publish("session:again")
-        assert heard.get(timeout=SECONDS) == "session:again"
-        sender.close()
-    carrier.close()
+    with ports.held() as port:
+        with nats_servers.server(port) as first:
+            carrier = hints.Nats(first.url)
+            heard = hearing(carrier)
+        with nats_servers.server(port):
+            assert heard.get(timeout=SECONDS) == hints.LOOK
+            sender = hints.Nats(first.url)
+            sender.publish("session:again")
+            assert heard.get(timeout=SECONDS) == "session:again"
+            sender.close()
+        carrier.close()
 
 
 def test_a_lost_postgresql_session_is_begun_again(postgres_database: str) -> None:

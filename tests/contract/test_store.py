@@ -294,10 +294,11 @@ def test_closing_finishes_what_waits_and_refuses_the_rest(empty: Settings) -> No
     waiting = [store.write(add("a")) for _ in range(5)]
     closer = threading.Thread(target=store.close)
     closer.start()
-    while not store.write(add("late")).done():  # only a refusal is there at once
-        pass
-    if store.is_sqlite:
-        until(lambda: store._queue.queue[-1] is None)  # the end of all stands behind them, and ends their group
+    late = [store.write(add("late"))]
+    while not late[-1].done():  # only a refusal is there at once
+        late.append(store.write(add("late")))
+    if store.is_sqlite:  # in the refused one's place stands the end of all, which ends their group
+        until(lambda: store._queue.qsize() == len(waiting) + len(late))
     group.release()
     closer.join(SECONDS)
     store.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,8 @@ import pytest
 from sitting.web.streams import Pace
 from tests.support import toy
 from tests.support.process import Program
-from tests.support.serving import Person, Served, served
-from tests.web.test_live_protocol import SSE, Frame, Reader
+from tests.support.serving import PATIENCE_SECONDS, Person, Served, served
+from tests.web.test_live_protocol import SSE, Frame, Reader, until
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "put-behind-a-proxy.md"
 HOST = "sessions.example.org"
@@ -61,7 +60,9 @@ def way(server: Served, request: pytest.FixtureRequest) -> Iterator[Path]:
 def follow(person: Person, way: Path, path: str, last: str = "") -> Iterator[Reader]:
     headers = {**person.headers, **SSE, "Accept-Encoding": "gzip", **({"Last-Event-ID": last} if last else {})}
     with (
-        httpx.Client(transport=httpx.HTTPTransport(uds=str(way)), base_url=f"http://{HOST}", timeout=20) as client,
+        httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(way)), base_url=f"http://{HOST}", timeout=PATIENCE_SECONDS
+        ) as client,
         client.stream("GET", path, headers=headers) as response,
     ):
         assert response.status_code == 200, response.read()
@@ -86,5 +87,4 @@ def test_events_beats_and_endings_pass_at_once(server: Served, way: Path) -> Non
         assert reader.seqs(1) == [5]
         assert reader.until("end").id == "1.5"
         assert reader.frame() is None
-    while live.followers:  # nginx lets go of the one whose reader left
-        threading.Event().wait(0.01)
+    until(lambda: not live.followers)  # nginx lets go of the one whose reader left

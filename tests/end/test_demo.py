@@ -13,7 +13,7 @@ from sitting.installation import applications
 def test_every_application_is_played_and_verified(tmp_path: Path) -> None:
     environment = os.environ | {"SITTING_DATA": str(tmp_path), "SITTING_MODEL": "scripted"}
     command = [sys.executable, "-m", "sitting", "demo"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stdout + done.stderr
     played = [app.name for app in applications() if app.demo]
     verified = [line.partition(":")[0] for line in done.stdout.splitlines() if line.endswith("verified")]
@@ -23,6 +23,6 @@ def test_every_application_is_played_and_verified(tmp_path: Path) -> None:
 def test_an_unknown_application_is_named(tmp_path: Path) -> None:
     environment = os.environ | {"SITTING_DATA": str(tmp_path), "SITTING_MODEL": "scripted"}
     command = [sys.executable, "-m", "sitting", "demo", "intreview"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == "There is no demo 'intreview'. There are: interview, facilitation, solve.\n"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -16,79 +14,19 @@ import pytest
 from sitting import errors
 from sitting.endpoint_model import Address
 from sitting.model import Endpoint, Message, Reply
+from tests.support import ports
+from tests.support.endpoint import Answering, World, serving
+from tests.support.engines import SECONDS
+from tests.support.timing import quickest
 
 KEY = "key-that-nobody-may-see"
 PROMPT = "prompt-that-nobody-may-see"
 
 
-class Answering(BaseHTTPRequestHandler):
-    """One request, played by the server's `play`."""
-
-    server: World
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append({"path": self.path, "key": self.headers["Authorization"], **body})
-        self.close_connection = True
-        self.server.play(self, body)
-
-    def begin(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-        self.wfile.flush()
-
-    def say(self, *pieces: str | None, finish: str | None = None, **more: Any) -> None:
-        for piece in pieces or (None,):
-            choice = {"index": 0, "delta": {"content": piece}, "finish_reason": finish}
-            self.frame({"id": "1", "object": "chat.completion.chunk", "model": "m-1", "choices": [choice], **more})
-
-    def frame(self, value: Any) -> None:
-        self.wfile.write(f"data: {json.dumps(value) if not isinstance(value, str) else value}\n\n".encode())
-        self.wfile.flush()
-
-    def refuse(self, status: int, error: dict[str, Any]) -> None:
-        content = json.dumps({"error": error}).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def wait_for_hang_up(self) -> None:
-        self.server.silent.set()
-        assert self.connection.recv(1) == b""
-        self.server.hung_up.set()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class World(ThreadingHTTPServer):
-    """The endpoint."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
-        self.play: Callable[[Answering, dict[str, Any]], None] = lambda handler, body: handler.begin()
-        self.requests: list[dict[str, Any]] = []
-        self.silent = threading.Event()
-        self.hung_up = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
 @pytest.fixture
 def world() -> Iterator[World]:
-    with World() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    with serving() as made:
+        yield made
 
 
 @pytest.fixture
@@ -99,7 +37,7 @@ def model(world: World) -> Iterator[Endpoint]:
 
 
 def ask(model: Endpoint, **wishes: Any) -> Reply:
-    return model.ask([Message("user", PROMPT)], **{"max_tokens": 100, "timeout_seconds": 30, **wishes})
+    return model.ask([Message("user", PROMPT)], **{"max_tokens": 100, "timeout_seconds": 2 * SECONDS, **wishes})
 
 
 def test_it_streams_and_reports_what_the_endpoint_said(world: World, model: Endpoint) -> None:
@@ -145,41 +83,48 @@ def test_a_silent_endpoint_is_left_at_once_when_the_call_is_cancelled(
         handler.wait_for_hang_up()
 
     world.play = play
-    said, cancelled = threading.Event(), threading.Event()
 
-    def watch(text: str) -> None:
-        if text == "far":
-            said.set()
+    def left() -> float:
+        said, cancelled = threading.Event(), threading.Event()
+        world.silent.clear()
+        world.hung_up.clear()
 
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(ask, model, cancelled=cancelled.is_set, on_text=watch)
-        assert world.silent.wait(20)
-        if place == "in the middle":
-            assert said.wait(10)
-        cancelled.set()
-        before = time.monotonic()
-        reply = asked.result(10)
-        assert time.monotonic() - before < 1
-    assert (reply.finish, reply.text) == ("cancelled", "so far" if place == "in the middle" else "")
-    assert world.hung_up.wait(10)
+        def watch(text: str) -> None:
+            if text == "far":
+                said.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(ask, model, cancelled=cancelled.is_set, on_text=watch)
+            assert world.silent.wait(SECONDS)
+            if place == "in the middle":
+                assert said.wait(SECONDS)
+            cancelled.set()
+            before = time.monotonic()
+            reply = asked.result(SECONDS)
+            took = time.monotonic() - before
+        assert (reply.finish, reply.text) == ("cancelled", "so far" if place == "in the middle" else "")
+        assert world.hung_up.wait(SECONDS)
+        return took
+
+    assert quickest(left, below=1) < 1
 
 
 def test_a_silent_endpoint_is_cut_at_the_time_limit(world: World, model: Endpoint) -> None:
     world.play = lambda handler, body: handler.wait_for_hang_up()
     with pytest.raises(errors.ModelTimeout):
         ask(model, timeout_seconds=1.5)
-    assert world.hung_up.wait(10)
+    assert world.hung_up.wait(SECONDS)
 
 
 def test_closing_ends_what_is_under_way(world: World, model: Endpoint) -> None:
     world.play = lambda handler, body: handler.wait_for_hang_up()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, model)
-        assert world.silent.wait(20)
+        assert world.silent.wait(SECONDS)
         model.close()
         with pytest.raises(errors.ModelFault):
-            asked.result(10)
-    assert world.hung_up.wait(10)
+            asked.result(SECONDS)
+    assert world.hung_up.wait(SECONDS)
 
 
 def test_what_the_watcher_raises_hangs_up(world: World, model: Endpoint) -> None:
@@ -194,7 +139,7 @@ def test_what_the_watcher_raises_hangs_up(world: World, model: Endpoint) -> None
     world.play = play
     with pytest.raises(errors.LeaseLost):
         ask(model, on_text=watch)
-    assert world.hung_up.wait(10)
+    assert world.hung_up.wait(SECONDS)
 
 
 def test_an_endpoint_that_never_stops_is_stopped(world: World, model: Endpoint) -> None:
@@ -209,7 +154,7 @@ def test_an_endpoint_that_never_stops_is_stopped(world: World, model: Endpoint) 
     world.play = play
     reply = ask(model, max_tokens=10)
     assert (len(reply.text), reply.finish) == (160, "length")
-    assert world.hung_up.wait(10)
+    assert world.hung_up.wait(SECONDS)
 
 
 def plays() -> dict[str, Callable[[Answering], None]]:
@@ -280,11 +225,10 @@ def test_nothing_secret_is_logged_when_all_goes_well(
 
 
 def test_an_endpoint_that_is_not_there_is_a_model_fault() -> None:
-    with World() as gone:
-        url = gone.url
-    model = Endpoint("m", 8192, lambda: Address(url, KEY, proxied=False))
-    with pytest.raises(errors.ModelFault, match="cannot be reached"):
-        ask(model)
+    with ports.held() as port:
+        model = Endpoint("m", 8192, lambda: Address(f"http://127.0.0.1:{port}/v1", KEY, proxied=False))
+        with pytest.raises(errors.ModelFault, match="cannot be reached"):
+            ask(model)
 
 
 def test_options_an_endpoint_refuses_are_left_out_from_then_on(world: World, model: Endpoint) -> None:

@@ -32,7 +32,7 @@ def recorded(strace: str, folder: Path, *options: str) -> list[Moment]:
     (folder / "data").mkdir(parents=True)
     command = [sys.executable, "-m", "tests.support.scribe", str(folder / "data"), str(folder / "told")]
     with Program(recording(strace, folder / "log", [*command, *options]), env=plainly()) as process:
-        assert process.wait(seconds=120) == 0, process.output
+        assert process.wait(seconds=250) == 0, process.output
     ours = {folder / "data", folder / "told"}
     record = [moment for moment in moments(folder / "log") if {moment.call.path, moment.call.path.parent} & ours]
     shutil.rmtree(folder)

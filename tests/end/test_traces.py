@@ -54,7 +54,7 @@ def spans(tmp_path: Path) -> list[dict[str, Any]]:
         [sys.executable, "-c", SCENE, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         env=environment,
         cwd=ROOT,
     )

@@ -23,7 +23,7 @@ from sitting.core.session import Session
 from sitting.live import Live
 from sitting.reading import Page
 from sitting.web.frames import Chunk, Position
-from sitting.web.stream import FIRST_PAGE, JournalStream
+from sitting.web.stream import FIRST_PAGE, EventStream, JournalStream
 from sitting.web.streams import Streams
 
 ADA = Actor("user:ada", "default", frozenset({"member"}))
@@ -105,6 +105,10 @@ class House:
 
     async def read(self, after: int) -> bytes:
         """One connection, from a position until it ends by itself or is cut."""
+        return await self.heard(lambda request: self.stream(request, "s", self.who, Position(1, after)))
+
+    async def heard(self, stream: Callable[[Request], EventStream]) -> bytes:
+        """What one connection brings until its stream ends by itself or is cut."""
         body = bytearray()
         gone = asyncio.Event()
 
@@ -124,8 +128,7 @@ class House:
             return taken
 
         scope = self.scope(push)
-        stream = self.stream(Request(scope), "s", self.who, Position(1, after))
-        task = asyncio.create_task(stream(scope, receive, send))
+        task = asyncio.create_task(stream(Request(scope))(scope, receive, send))
         leave = self.dice.choice((task.cancel, gone.set, None))
         await self.turns(150)
         while leave is None and not task.done():
@@ -151,7 +154,7 @@ class House:
 def run(scene: Callable[[], Coroutine[Any, Any, None]], house: House) -> None:
     async def inside() -> None:
         async with house.live.serving():
-            await asyncio.wait_for(scene(), 60)
+            await asyncio.wait_for(scene(), 240)
 
     asyncio.run(inside())
 

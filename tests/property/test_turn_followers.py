@@ -15,7 +15,6 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 
 from sitting.core.actor import Actor
 from sitting.reading import RUNNING, TextPage
@@ -58,28 +57,7 @@ class Writing(House):
 
     async def read(self, after: int) -> bytes:
         """One connection, from an offset until it ends by itself or is cut."""
-        body, gone = bytearray(), asyncio.Event()
-
-        async def send(message: Any) -> None:
-            body.extend(message.get("body", b""))
-            await self.turns(3)
-
-        async def receive() -> Any:
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        scope = self.scope(lambda chunked: False)
-        stream = self.turn_stream(Request(scope), "s", "t", self.who, after)
-        task = asyncio.create_task(stream(scope, receive, send))
-        leave = self.dice.choice((task.cancel, gone.set, None))
-        await self.turns(120)
-        while leave is None and not task.done():
-            self.wake()  # as the sweep would within a second
-            await asyncio.sleep(0)
-        if leave is not None:
-            leave()
-        await asyncio.gather(task, return_exceptions=True)
-        return bytes(body)
+        return await self.heard(lambda request: self.turn_stream(request, "s", "t", self.who, after))
 
     async def follow(self) -> str:  # type: ignore[override]
         """One follower's whole text, over as many connections as it takes."""

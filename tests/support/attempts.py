@@ -31,7 +31,7 @@ from tests.support.strace import Refusing, plainly
 
 ADA = Actor("user:ada", "default", frozenset({"member"}))
 KINDS = {toy.KIND.name: toy.KIND}
-ANSWERED_SECONDS = 60.0
+ANSWERED_SECONDS = 120.0
 TIMES = 4  # each thread of a process counts its calls by itself, so that a fault can come once in each of them
 COMMANDS: Mapping[str, Command] = {
     "create": toy.Create(name="another"),

@@ -18,7 +18,7 @@ from tests.support import workshop
 from tests.support.clock import ManualClock
 
 T = TypeVar("T")
-SECONDS = 30
+SECONDS = 60
 MEMBER = frozenset({"member"})
 ADA = Actor("user:ada", "s1", MEMBER)
 BOB = Actor("user:bob", "s1", MEMBER)

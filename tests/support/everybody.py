@@ -22,7 +22,7 @@ from sitting.config import Settings
 from sitting.installation import Installation
 from sitting.web import deps
 from tests.support.clock import ManualClock
-from tests.support.serving import Person, Served, running
+from tests.support.serving import PATIENCE_SECONDS, Person, Served, running
 
 # The owner is who made the place: the interviewer, the facilitator, the one who solves. A guest holds a cookie of that
 # very place, an outsider one of another place of the same kind. A stranger is a member of the owner's space without a
@@ -139,7 +139,7 @@ class Cast:
 
     def client(self, **headers: str) -> httpx.Client:
         """A client that is closed with the cast."""
-        made = httpx.Client(base_url=self.house.url, headers=headers, timeout=20)
+        made = httpx.Client(base_url=self.house.url, headers=headers, timeout=PATIENCE_SECONDS)
         self.stack.callback(made.close)
         return made
 

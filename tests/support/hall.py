@@ -15,7 +15,7 @@ from tests.support.engines import ADA, SECONDS, Bench
 from tests.support.workshop import Held
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], object]) -> None:
     """Ask again and again; the store is asked each time, so this gives way to those who write."""
     deadline = time.monotonic() + SECONDS
     while not holds():

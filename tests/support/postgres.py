@@ -3,7 +3,8 @@
 * The server refuses to run as root, so root starts it as `nobody`, in a directory that belongs to `nobody`.
 * The server is the test's own child (no daemon, no system user, nothing left behind): it may be killed and restarted.
 * `fsync` stays on: a test that loses a write must lose it for the product's reasons.
-* It listens on a free port of 127.0.0.1 and on a socket in its own directory; it trusts whoever reaches it.
+* It listens on a port of 127.0.0.1 that is its own until it is closed, and on a socket in its own directory; it trusts
+  whoever reaches it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from tests.support import ports
 from tests.support.process import Program, ordinary_user
 
 READY = "database system is ready to accept connections"
@@ -49,14 +50,15 @@ class PostgresServer:
         self._home = Path(tempfile.mkdtemp(prefix="sitting-postgres-"))
         self._data = self._home / "data"
         self._program: Program | None = None
-        self.port = 0
+        self._stack = ExitStack()
+        self.port = self._stack.enter_context(ports.held())
         try:
             if self._user is not None:
                 os.chown(self._home, *self._user)
             self._programs = _programs(self._home, reachable=self._user is None)
             self._initialize()
         except BaseException:
-            shutil.rmtree(self._home, ignore_errors=True)
+            self.close()
             raise
 
     @property
@@ -75,19 +77,13 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, or start again after `stop` or `kill` on the same port, and return when connections are accepted."""
-        for remaining in (2, 1, 0):
-            port = self.port or _free_port()
-            program = Program(self._command(port), user=self._user, cwd=self._home)
-            try:
-                program.wait_for(READY, seconds=60)
-            except RuntimeError:
-                program.stop(signal.SIGQUIT)
-                # Between choosing a port and taking it another process may have come first.
-                if self.port or not remaining or "Address already in use" not in program.output:
-                    raise
-            else:
-                self.port, self._program = port, program
-                return
+        program = Program(self._command(), user=self._user, cwd=self._home)
+        try:
+            program.wait_for(READY)
+        except BaseException:
+            program.stop(signal.SIGQUIT)
+            raise
+        self._program = program
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Crash the server: SIGKILL, or SIGQUIT for the immediate shutdown; `start` then recovers."""
@@ -99,12 +95,13 @@ class PostgresServer:
     def stop(self) -> None:
         """Shut down in order, ending the connections that are still open."""
         if self._program is not None:
-            self._program.stop(signal.SIGINT, seconds=30)
+            self._program.stop(signal.SIGINT)
             self._program = None
 
     def close(self) -> None:
         """Stop and remove everything."""
         self.stop()
+        self._stack.close()
         shutil.rmtree(self._home, ignore_errors=True)
 
     @contextmanager
@@ -121,9 +118,9 @@ class PostgresServer:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(statement)
 
-    def _command(self, port: int) -> list[str | Path]:
+    def _command(self) -> list[str | Path]:
         settings = [part for setting in SETTINGS for part in ("-c", setting)]
-        return [self._programs / "postgres", "-D", self._data, "-k", self._home, "-p", str(port), *settings]
+        return [self._programs / "postgres", "-D", self._data, "-k", self._home, "-p", str(self.port), *settings]
 
     def _initialize(self) -> None:
         initdb = Program(
@@ -134,7 +131,7 @@ class PostgresServer:
             user=self._user,
             cwd=self._home,
         )
-        if initdb.wait(seconds=60) != 0:
+        if initdb.wait() != 0:
             raise PostgresUnavailable(f"initdb failed:\n{initdb.output}")
 
 
@@ -169,10 +166,3 @@ def _programs(home: Path, *, reachable: bool) -> Path:
         shutil.copytree(libraries, home / libraries.name, symlinks=True)
     subprocess.run(["chmod", "-R", "go+rX", str(home)], check=True)
     return home / installed.name / programs
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

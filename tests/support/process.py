@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+SECONDS = 60.0  # a program that is quiet for longer is taken for one that hangs
+
 
 class Program:
     """A running child process. `user` is a (uid, gid) to run as; only root may give one."""
@@ -63,7 +65,7 @@ class Program:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def wait_for(self, pattern: str, *, seconds: float = 30) -> re.Match[str]:
+    def wait_for(self, pattern: str, *, seconds: float = SECONDS) -> re.Match[str]:
         """The first line, past or to come, in which `pattern` is found.
 
         Raises:
@@ -93,13 +95,13 @@ class Program:
         """Send a signal to this process (not to its children)."""
         self._process.send_signal(number)
 
-    def wait(self, *, seconds: float = 30) -> int:
+    def wait(self, *, seconds: float = SECONDS) -> int:
         """The exit code; negative for a signal, as `subprocess` says it."""
         code = self._process.wait(seconds)
         self._reader.join(seconds)
         return code
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 15) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = SECONDS) -> int:
         """Ask the program to end, insist after `seconds`, and return the exit code."""
         if self.running:
             self.send(number)

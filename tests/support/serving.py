@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from sitting.clock import Clock
 from sitting.config import Settings
 from sitting.core.actor import Actor
 from sitting.core.kind import Kind
@@ -19,6 +20,8 @@ from sitting.web import create_app
 from sitting.web.server import Server
 from sitting.web.streams import USUAL, Pace
 from tests.support import toy
+
+PATIENCE_SECONDS = 60.0  # whoever waits longer for an answer is taken to wait in vain
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,17 @@ class Person:
 
     def client(self, **options: Any) -> httpx.Client:
         """A client that sends the token."""
-        return httpx.Client(base_url=self.url, headers=dict(self.headers), timeout=10, **options)
+        return httpx.Client(base_url=self.url, headers=dict(self.headers), timeout=PATIENCE_SECONDS, **options)
 
 
 @contextmanager
-def installed(path: Path, *, kinds: Sequence[Kind] = (toy.KIND,), **settings: Any) -> Iterator[Installation]:
+def installed(
+    path: Path, *, kinds: Sequence[Kind] = (toy.KIND,), clock: Clock | None = None, **settings: Any
+) -> Iterator[Installation]:
     """An installation of its own, with the toy kind."""
     app = App(name="toy", title="Toy", description="A notebook.", kinds=tuple(kinds))
     chosen = Settings(**{"data": path, "model": "scripted", "port": 0, "drain_seconds": 1, **settings})
-    with Installation(chosen, apps=(app,)) as installation:
+    with Installation(chosen, apps=(app,), clock=clock) as installation:
         yield installation
 
 
@@ -84,11 +89,11 @@ def running(installation: Installation, *, pace: Pace = USUAL) -> Iterator[Serve
     thread = threading.Thread(target=server.run, name="test-server", daemon=True)
     thread.start()
     try:
-        if not ready.wait(20):
+        if not ready.wait(PATIENCE_SECONDS):
             raise TimeoutError("the server did not start")
         yield server
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(PATIENCE_SECONDS)
         if thread.is_alive():
             raise TimeoutError("the server did not stop")

@@ -17,21 +17,21 @@ import base64
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
+from tests.support import ports
 from tests.support.docs import Block
 from tests.support.process import Program
 
 ADDRESS = "127.0.0.1:8000"
 MARK = "--end-of-command--"
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Differs(AssertionError):
@@ -42,9 +42,9 @@ class Story:
     """One page being played in `folder`. `instead` maps what the page says to what is so here."""
 
     def __init__(self, folder: Path, *, instead: Mapping[str, str] | None = None, path: Sequence[Path] = ()) -> None:
-        port = free_port()
-        self._instead = {ADDRESS: f"127.0.0.1:{port}", **(instead or {})}
         self._stack = ExitStack()
+        port = self._stack.enter_context(ports.held())
+        self._instead = {ADDRESS: f"127.0.0.1:{port}", **(instead or {})}
         self._watched: list[tuple[Block, Program, list[str]]] = []
         self._shell = subprocess.Popen(
             ["bash", "--norc", "--noprofile"],
@@ -208,10 +208,3 @@ def _environment(folder: Path, port: int, path: Sequence[Path]) -> dict[str, str
         "PYTHONWARNINGS": "",
         "COLUMNS": "120",
     }
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

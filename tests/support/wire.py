@@ -65,7 +65,7 @@ class Wire:
 
     def _once(self, method: str, sent: bytes) -> Answer:
         if self._socket is None:
-            self._socket = socket.create_connection((self._name, self._port), timeout=20)
+            self._socket = socket.create_connection((self._name, self._port), timeout=60)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -479,7 +479,7 @@ class Held:
         self.rooms.append(room)
         self.entered.set()
         try:
-            if not self.go.wait(30):
+            if not self.go.wait(60):
                 raise TimeoutError("nobody let the job go on")
             self._do(room, len(self.rooms))
         finally:

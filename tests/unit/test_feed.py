@@ -80,7 +80,7 @@ def _heads(ids: Sequence[str]) -> Future[Mapping[str, tuple[int, int]]]:
 def play(script: Callable[[Scene], Coroutine[None, None, None]]) -> None:
     async def run() -> None:
         live = Live(_heads, every=60)
-        async with live.serving(), asyncio.timeout(10):
+        async with live.serving(), asyncio.timeout(60):
             with live.follow("s") as topic:
                 await script(Scene(live, topic))
 

@@ -130,7 +130,7 @@ def test_a_cancelled_call_keeps_what_was_said() -> None:
         gate.wait_until_waiting()
         assert pieces == ["a", "b"]
         wish.set()
-        reply, _ = asked.result(10)
+        reply, _ = asked.result(60)
     assert (reply.text, reply.finish) == ("ab", "cancelled")
     assert (reply.input_tokens, reply.output_tokens) == (None, None)
 
@@ -225,7 +225,7 @@ def test_a_closed_model_answers_nobody() -> None:
         gate.wait_until_waiting()
         model.close()
         with pytest.raises(errors.ModelFault):
-            asked.result(10)
+            asked.result(60)
     with pytest.raises(errors.ModelFault):
         ask(model)
 

@@ -98,7 +98,7 @@ class Scene:
     def __init__(self, house: Served, stack: ExitStack) -> None:
         self.house = house
         self.ann = stack.enter_context(house.person("Ann").client())
-        self.guest = stack.enter_context(httpx.Client(base_url=house.url, timeout=20))
+        self.guest = stack.enter_context(httpx.Client(base_url=house.url, timeout=60))
         made = self.ann.post("/interviews", json={"candidate_name": "Ada"})
         self.id = made.json()["id"]
         self.room = "/i/" + made.json()["join_url"].rpartition("/")[2]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.serving import Person, Served
-from tests.web.test_live_protocol import SSE, Frame, Reader, follow, make, note
+from tests.web.test_live_protocol import SECONDS, SSE, Frame, Reader, follow, make, note
 
 
 def turned(client: httpx.Client, session: str, verb: str) -> None:
@@ -97,7 +97,7 @@ def test_pages_of_some_types(ada: Person, client: httpx.Client) -> None:
 def test_waiting_passes_over_other_types(server: Served, ada: Person, client: httpx.Client) -> None:
     session, answers = make(client), []
     id = session.rpartition("/")[2]
-    query: dict[str, str | int] = {"after": "now", "types": "paused", "wait": 9}
+    query: dict[str, str | int] = {"after": "now", "types": "paused", "wait": 30}
     with ada.client() as other:
         waiting = threading.Thread(
             target=lambda: answers.append(other.get(f"{session}/events", params=query).json()), daemon=True
@@ -107,7 +107,7 @@ def test_waiting_passes_over_other_types(server: Served, ada: Person, client: ht
             assert waiting.is_alive()
         note(client, session)
         turned(client, session, "pause")
-        waiting.join(9)
+        waiting.join(SECONDS)
     assert [event["type"] for event in answers[0]["events"]] == ["paused"]
     assert answers[0]["next"] == "1.3"
 
@@ -115,7 +115,7 @@ def test_waiting_passes_over_other_types(server: Served, ada: Person, client: ht
 def test_waiting_in_vain_says_how_far_it_has_come(server: Served, ada: Person, client: httpx.Client) -> None:
     session, answers = make(client), []
     id = session.rpartition("/")[2]
-    query: dict[str, str | int] = {"after": "now", "types": "paused", "wait": 1}
+    query: dict[str, str | int] = {"after": "now", "types": "paused", "wait": 4}
     with ada.client() as other:
         waiting = threading.Thread(
             target=lambda: answers.append(other.get(f"{session}/events", params=query).json()), daemon=True
@@ -124,7 +124,7 @@ def test_waiting_in_vain_says_how_far_it_has_come(server: Served, ada: Person, c
         while not server.installation.live.online(id):
             assert waiting.is_alive()
         note(client, session)
-        waiting.join(9)
+        waiting.join(SECONDS)
     assert (answers[0]["events"], answers[0]["next"], answers[0]["up_to_date"]) == ([], "1.2", True)
 
 

@@ -6,8 +6,6 @@ import asyncio
 import random
 import re
 import socket
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,16 +22,9 @@ from sitting.web.stream import JournalStream
 from sitting.web.streams import STREAMS_PER_ACTOR
 from tests.property.test_followers import ADA, House, run
 from tests.support.serving import Person, Served
-from tests.web.test_live_protocol import make, note
+from tests.web.test_live_protocol import SECONDS, make, note, until
 
 CALLERS = 50
-
-
-def until(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen"
-        threading.Event().wait(0.01)
 
 
 async def turning(holds: Callable[[], Any]) -> None:
@@ -100,7 +91,7 @@ def test_a_page_of_nothing_told_is_passed_over_before_waiting(server: Served, ad
             note(client, session)
         assert client.post(f"{session}/commands/pause", json={}).status_code == 200
         query: dict[str, str | int] = {"types": "paused", "limit": 2, "wait": 30}
-        answer = client.get(f"{session}/events", params=query, timeout=15).json()
+        answer = client.get(f"{session}/events", params=query, timeout=60).json()
     assert [event["seq"] for event in answer["events"]] == [5]
     assert (answer["next"], answer["up_to_date"]) == ("1.5", True)
 
@@ -155,7 +146,7 @@ async def streamed(house: House, proof: Proof) -> bytes:
 
     scope = house.scope(lambda chunked: False)
     stream = JournalStream(Request(scope), "s", proof.who, Position(1, 0))
-    await asyncio.wait_for(stream(scope, receive, send), 10)
+    await asyncio.wait_for(stream(scope, receive, send), SECONDS)
     return b"".join(body)
 
 
@@ -176,7 +167,7 @@ def test_who_is_asked_about_a_revocation_during_the_first_question(dice: random.
 
     async def scene() -> None:
         with pytest.raises(errors.NotAuthenticated):
-            await asyncio.wait_for(waiting(house, asyncio.Event(), who=Proof(house, at_once=True).who), 10)
+            await asyncio.wait_for(waiting(house, asyncio.Event(), who=Proof(house, at_once=True).who), SECONDS)
 
     run(scene, house)
 
@@ -190,6 +181,6 @@ def test_waiting_ends_when_the_proof_is_taken_away(dice: random.Random) -> None:
         await turning(lambda: house.live.followers)
         await proof.take()
         with pytest.raises(errors.NotAuthenticated):
-            await asyncio.wait_for(polling, 10)
+            await asyncio.wait_for(polling, SECONDS)
 
     run(scene, house)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,8 +20,11 @@ import pytest
 
 from sitting.web.streams import Pace
 from tests.support import toy
+from tests.support.clock import ManualClock
 from tests.support.serving import Person, Served, served
+from tests.support.timing import quickest
 
+SECONDS = 60
 SSE = {"Accept": "text/event-stream"}
 
 
@@ -103,6 +107,30 @@ def follow(person: Person, path: str, *, after: str = "", last: str = "", **head
         yield Reader(response, response.iter_lines())
 
 
+@asynccontextmanager
+async def connected(person: Person, session: str, last: str) -> AsyncIterator[asyncio.StreamReader]:
+    """A stream from a position, as its bytes come: past the head of the answer, in HTTP chunks."""
+    host, port = re.findall(r"//(.*):(\d+)", person.url)[0]
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(
+            f"GET {session}/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nLast-Event-ID: {last}\r\n"
+            f"Authorization: Bearer {person.token}\r\n\r\n".encode()
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        yield reader
+    finally:
+        writer.transport.abort()
+
+
+def until(holds: Callable[[], Any]) -> None:
+    """Look again and again, for what tells nobody when it happens."""
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen"
+        threading.Event().wait(0.01)
+
+
 def make(client: httpx.Client, **fields: Any) -> str:
     """A notebook; its address."""
     response = client.post("/v1/kinds/toy/sessions", json={"name": "x", "words": 10_000, **fields})
@@ -116,18 +144,22 @@ def note(client: httpx.Client, session: str, text: str = "word", **fields: Any) 
 
 def test_the_first_write_comes_at_once(ada: Person, client: httpx.Client) -> None:
     session = make(client)
-    began = time.perf_counter()
-    with follow(ada, f"{session}/events", after="now") as reader:
-        first = reader.frame()
-        took = time.perf_counter() - began
-        assert reader.response.status_code == 200
-    assert first is not None
+    opened: list[Reader] = []
+
+    def opens() -> float:
+        began = time.perf_counter()
+        with follow(ada, f"{session}/events", after="now") as reader:
+            opened.append(reader)
+            reader.frame()
+            return time.perf_counter() - began
+
+    assert quickest(opens, below=1) < 1
+    [first], headers = opened[-1].heard, opened[-1].response.headers
+    assert opened[-1].response.status_code == 200
     assert (first.id, first.data) == ("1.1", None)
     assert first.retry is not None
     assert 1000 <= first.retry <= 3000
     assert first.comment == "v=1 head=1.1 oldest=1.1"
-    assert took < 1.0
-    headers = reader.response.headers
     assert headers["content-type"] == "text/event-stream; charset=utf-8"
     assert headers["cache-control"] == "no-store, no-transform"
     assert headers["x-accel-buffering"] == "no"
@@ -261,15 +293,18 @@ def test_taking_a_role_away_ends_the_stream(server: Served, ada: Person, client:
 
 
 def test_revoking_a_token_ends_its_streams(server: Served, ada: Person, client: httpx.Client) -> None:
-    bob = server.person("Bob")
-    with bob.client() as theirs:
-        session = make(theirs)
-    with follow(bob, f"{session}/events") as reader:
-        reader.seqs(1)
-        began = time.monotonic()
-        server.installation.access.revoke(bob.token_id, account=None).result()
-        assert reader.until("bye").data["reason"] == "access"
-        assert time.monotonic() - began < 5
+    def revoked() -> float:
+        bob = server.person("Bob")
+        with bob.client() as theirs:
+            session = make(theirs)
+        with follow(bob, f"{session}/events") as reader:
+            reader.seqs(1)
+            began = time.monotonic()
+            server.installation.access.revoke(bob.token_id, account=None).result()
+            assert reader.until("bye").data["reason"] == "access"
+            return time.monotonic() - began
+
+    assert quickest(revoked, below=5) < 5
 
 
 def test_erasing_the_session_ends_its_streams(ada: Person, client: httpx.Client) -> None:
@@ -336,23 +371,23 @@ def test_waiting_for_an_event(server: Served, ada: Person, client: httpx.Client)
     with ada.client() as other:
         began = time.monotonic()
         assert other.get(f"{session}/events", params={"after": "now", "wait": 1}).json()["events"] == []
-        assert 0.9 < time.monotonic() - began < 5
+        assert time.monotonic() - began > 0.9
         answers: list[dict[str, Any]] = []
         waiting = threading.Thread(
-            target=lambda: answers.append(other.get(f"{session}/events", params={"after": "now", "wait": 9}).json())
+            target=lambda: answers.append(other.get(f"{session}/events", params={"after": "now", "wait": 30}).json())
         )
         waiting.start()
         while not server.installation.live.online(id):
             assert waiting.is_alive()
         note(client, session)
-        waiting.join(5)
+        waiting.join(SECONDS)
     assert [event["seq"] for event in answers[0]["events"]] == [2]
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server whose streams live fast."""
-    with served(tmp_path_factory.mktemp("quick"), pace=Pace(stall=0.5, heartbeat=0.2, age=3)) as running:
+    with served(tmp_path_factory.mktemp("quick"), pace=Pace(stall=0.5, heartbeat=0.2, age=5)) as running:
         yield running
 
 
@@ -368,17 +403,20 @@ def test_a_quiet_stream_is_kept_warm_and_renewed(quick: Served) -> None:
     assert frames[-1].data["reason"] == "rotation"
 
 
-def test_a_stream_ends_when_its_proof_expires(quick: Served) -> None:
-    access = quick.installation.access
-    account = access.create_account("Brief").result()
-    until = quick.installation.clock.now() + timedelta(seconds=1)
-    token, id = access.create_token(account, "brief", expires_at=until).result()
-    person = Person(access.by_token(token).result(), token, id, quick.url)
-    with person.client() as client:
-        session = make(client)
-    with follow(person, f"{session}/events") as reader:
-        assert reader.until("bye").data["reason"] == "access"
-        assert until <= quick.installation.clock.now() < until + timedelta(seconds=1)
+def test_a_stream_ends_when_its_proof_expires(tmp_path: Path) -> None:
+    clock = ManualClock()
+    with served(tmp_path, clock=clock, pace=Pace(proof=3600)) as server:
+        access = server.installation.access
+        account = access.create_account("Brief").result()
+        token, id = access.create_token(account, "brief", expires_at=clock.now() + timedelta(seconds=1)).result()
+        person = Person(access.by_token(token).result(), token, id, server.url)
+        with person.client() as client:
+            session = make(client)
+        with follow(person, f"{session}/events") as reader:
+            assert reader.seqs(1) == [1]
+            clock.advance(1)
+            bye = reader.until("bye")
+    assert bye.data["reason"] == "access", "it is too young to rotate, or to be asked again by itself"
 
 
 def test_a_heartbeat_that_scripts_can_hear(quick: Served) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sitting.core.actor import Actor
 from tests.support import toy
 from tests.support.serving import Person, Served
+from tests.web.test_live_protocol import connected
 
 FOLLOWERS, NOTES = 30, 300
 BLOCK = re.compile(rb"id: (\d+)\.(\d+)\ndata: (\{[^\n]*\})\n\n")
@@ -18,16 +19,7 @@ BLOCK = re.compile(rb"id: (\d+)\.(\d+)\ndata: (\{[^\n]*\})\n\n")
 
 async def read(person: Person, session: str, after: int, most: int, dice: random.Random) -> list[tuple[int, bytes]]:
     """Follow from a position until `most` events have come or the line is cut at a random byte; whole blocks only."""
-    host, port = re.findall(r"//(.*):(\d+)", person.url)[0]
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        writer.write(
-            f"GET {session}/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nLast-Event-ID: 1.{after}\r\n"
-            f"Authorization: Bearer {person.token}\r\n\r\n".encode()
-        )
-        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-        while (await reader.readline()) != b"\r\n":
-            continue
+    async with connected(person, session, f"1.{after}") as reader:
         body, cut = b"", dice.randrange(200, 60_000)
         while len(body) < cut:
             size = int((await reader.readline()).strip() or b"0", 16)
@@ -36,8 +28,6 @@ async def read(person: Person, session: str, after: int, most: int, dice: random
             if len(found) >= most:
                 return found[:most]
         return found
-    finally:
-        writer.transport.abort()
 
 
 async def follow(person: Person, session: str, upto: int, dice: random.Random) -> list[tuple[int, bytes]]:
@@ -77,6 +67,6 @@ def test_every_follower_reads_the_journal_exactly(
     engine, person = server.installation.engine, server.person()
     for _ in range(rounds(1, 20)):
         session = engine.open("toy", toy.Create(name="x", words=10_000), person.actor).result().session.id
-        logs = asyncio.run(asyncio.wait_for(storm(server, person, session, dice), 60))
+        logs = asyncio.run(asyncio.wait_for(storm(server, person, session, dice), 240))
         assert [seq for seq, _ in logs[0]] == list(range(1, 2 + NOTES))
         assert all(log == logs[0] for log in logs)

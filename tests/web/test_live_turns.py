@@ -19,7 +19,7 @@ PIECES: queue.Queue[str | None] = queue.Queue()
 
 def dictated(room: Workroom) -> None:
     """Write what the test says, piece by piece, until it says no more."""
-    while (piece := PIECES.get(timeout=20)) is not None:
+    while (piece := PIECES.get(timeout=60)) is not None:
         if room.cancelled:
             return
         room.write(piece)

@@ -10,7 +10,7 @@ import pytest
 from sitting.core.actor import guest
 from sitting.web.deps import FORM, SIGN_IN, guest_csrf
 from tests.support import toy
-from tests.support.serving import Served
+from tests.support.serving import PATIENCE_SECONDS, Served
 
 CREATE = "/v1/kinds/toy/sessions"
 
@@ -26,7 +26,7 @@ def signed_in(server: Served) -> tuple[str, str]:
 
 @pytest.fixture
 def client(server: Served, signed_in: tuple[str, str]) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, cookies={SIGN_IN: signed_in[0]}, timeout=10) as made:
+    with httpx.Client(base_url=server.url, cookies={SIGN_IN: signed_in[0]}, timeout=PATIENCE_SECONDS) as made:
         yield made
 
 

@@ -342,7 +342,7 @@ def test_a_running_turn_stands_on_the_page_with_what_it_has_written(tmp_path: Pa
     def work(room: Workroom) -> None:
         room.write("half of it")
         written.set()
-        go_on.wait(20)
+        go_on.wait(60)
         room.report(toy.RecordAnswer(turn=room.job, status="completed", text=room.written() + ", all of it"), last=True)
 
     with installed(tmp_path, kinds=[toy.kind(work=work)]) as installation, visiting(installation) as browser:
@@ -350,7 +350,7 @@ def test_a_running_turn_stands_on_the_page_with_what_it_has_written(tmp_path: Pa
         browser.sign_in(browser.account("Ada"))
         at = open_toy(browser)
         browser.send(f"{at}/do/ask", {"prompt": "x"}, seen=at)
-        assert written.wait(20)
+        assert written.wait(60)
         page = browser.page(at)
         turn = re.search(r'data-turn="([0-9a-f-]{36})" data-off="(\d+)"', page)
         assert turn is not None

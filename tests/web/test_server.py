@@ -17,26 +17,37 @@ import pytest
 
 from sitting import errors
 from sitting.web import create_app
-from sitting.web.server import Server, listener
-from tests.support.serving import Served, installed, running, served
+from sitting.web.server import KEEP_ALIVE_SECONDS, Server, listener
+from sitting.web.streams import Pace
+from tests.support.serving import PATIENCE_SECONDS, Served, installed, running, served
+from tests.support.timing import quickest
+from tests.web.test_live_protocol import until
 
-SSE = {"Accept": "text/event-stream"}
+QUICKLY = KEEP_ALIVE_SECONDS - 3  # sooner than a connection that is only kept is closed
+PACE = Pace(heartbeat=3600)  # no beat shows that somebody has gone
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("server"), request_seconds=0.5) as made:
+    with served(tmp_path_factory.mktemp("server"), pace=PACE) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server that gives requests up soon; whoever is held up before it asks is given up as well."""
+    with served(tmp_path_factory.mktemp("hasty"), request_seconds=0.5) as made:
         yield made
 
 
 def connect(served: Served) -> socket.socket:
     host, port = re.findall(r"//(.*):(\d+)", served.url)[0]
-    made = socket.create_connection((host, int(port)), timeout=10)
+    made = socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
     return made
 
 
 def ended(connection: socket.socket) -> bytes:
-    """Everything until the other side closes; fails after ten seconds."""
+    """Everything until the other side closes; fails when it does not."""
     said = b""
     try:
         while part := connection.recv(65536):
@@ -57,27 +68,27 @@ def ended(connection: socket.socket) -> bytes:
         b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n",
     ],
 )
-def test_a_request_that_does_not_come_whole_is_given_up(server: Served, sent: bytes) -> None:
+def test_a_request_that_does_not_come_whole_is_given_up(hasty: Served, sent: bytes) -> None:
     began = time.monotonic()
-    with connect(server) as slow:
+    with connect(hasty) as slow:
         slow.sendall(sent)
         ended(slow)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < QUICKLY
 
 
-def test_an_empty_line_does_not_hold_a_connection_open(server: Served) -> None:
-    began = time.monotonic()
-    with connect(server) as idle:
+def test_an_empty_line_does_not_hold_a_connection_open(tmp_path: Path) -> None:
+    with served(tmp_path, request_seconds=2) as server, connect(server) as idle:
         idle.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        began = time.monotonic()
         idle.sendall(b"\r\n")
         ended(idle)
-    assert time.monotonic() - began < 5
+        assert time.monotonic() - began < QUICKLY
 
 
-def test_a_request_dripped_byte_by_byte_is_given_up(server: Served) -> None:
+def test_a_request_dripped_byte_by_byte_is_given_up(hasty: Served) -> None:
     began = time.monotonic()
-    with connect(server) as slow:
+    with connect(hasty) as slow:
         stopped = threading.Event()
 
         def drip() -> None:
@@ -94,23 +105,29 @@ def test_a_request_dripped_byte_by_byte_is_given_up(server: Served) -> None:
         said = ended(slow)
         stopped.set()
         dripping.join()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < QUICKLY  # the whole of it takes 50 s
     assert said == b"" or said.startswith(b"HTTP/1.1 408")
 
 
-def test_many_half_open_connections_stop_nobody(server: Served) -> None:
-    with ExitStack() as open_ones:
-        slow = [open_ones.enter_context(connect(server)) for _ in range(200)]
-        for connection in slow:
-            connection.sendall(b"POST /x HTTP/1.1\r\nHost: x\r\n")
-        with httpx.Client(base_url=server.url) as client:
+def test_many_half_open_connections_stop_nobody(tmp_path: Path) -> None:
+    with served(tmp_path, request_seconds=2) as server:
+        with ExitStack() as open_ones:
+            slow = [open_ones.enter_context(connect(server)) for _ in range(200)]
+            for connection in slow:
+                connection.sendall(b"POST /x HTTP/1.1\r\nHost: x\r\n")
             for _ in range(20):
-                assert client.get("/livez").elapsed.total_seconds() < 1
-        for connection in slow:
-            ended(connection)
-    while server.server.server_state.connections:
-        assert len(server.server.server_state.connections) < 100
-        httpx.get(f"{server.url}/livez", headers={"Connection": "close"})
+                assert quickest(lambda: answered(server), below=1) < 1
+            for connection in slow:
+                ended(connection)
+        until(lambda: not server.server.server_state.connections)
+
+
+def answered(server: Served) -> float:
+    """The seconds in which somebody new is answered; kept up to ask again, they would not be let go of."""
+    began = time.monotonic()
+    answer = httpx.get(f"{server.url}/livez", headers={"Connection": "close"}, timeout=PATIENCE_SECONDS)
+    assert answer.status_code == 200
+    return time.monotonic() - began
 
 
 def test_a_head_without_end_is_cut(server: Served) -> None:
@@ -126,12 +143,14 @@ def test_a_head_without_end_is_cut(server: Served) -> None:
     assert said == b"" or said.startswith(b"HTTP/1.1 431")
 
 
-def test_a_quiet_connection_is_kept_and_used_again(server: Served) -> None:
-    with connect(server) as kept:
-        for _ in range(3):
+def test_a_quiet_connection_is_kept_and_used_again(tmp_path: Path) -> None:
+    with served(tmp_path, request_seconds=2) as server, connect(server) as kept:
+        for _ in range(2):
             kept.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
             assert kept.recv(65536).startswith(b"HTTP/1.1 200")
-            threading.Event().wait(0.6)
+            threading.Event().wait(2.2)
+        kept.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert kept.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 def test_pipelined_requests_are_answered_in_order(server: Served) -> None:
@@ -180,15 +199,12 @@ def test_abandoned_streams_leave_nothing(server: Served) -> None:
             brief.sendall(asked)
             if n % 2:
                 brief.recv(1)
-    began = time.monotonic()
-    while live.followers or state.tasks:
-        assert time.monotonic() - began < 10
-        threading.Event().wait(0.01)
+    until(lambda: not (live.followers or state.tasks))
     assert live.online(session.rpartition("/")[2]) == {}
 
 
 def test_the_drain_tells_streams_and_returns(tmp_path: Path) -> None:
-    with served(tmp_path, drain_seconds=3) as leaving:
+    with served(tmp_path, drain_seconds=30) as leaving:
         person = leaving.person()
         with person.client() as client, ExitStack() as streams:
             session = client.post("/v1/kinds/toy/sessions", json={"name": "x"}).headers["location"]
@@ -210,9 +226,9 @@ def test_the_drain_tells_streams_and_returns(tmp_path: Path) -> None:
                 assert "event: bye" in told
                 assert any('"reason":"drain"' in line for line in told)
                 retries += [int(line.removeprefix("retry: ")) for line in told if line.startswith("retry: ")]
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 30
     assert len(set(retries)) > 10
-    assert all(1000 <= retry <= 3000 for retry in retries)
+    assert all(1000 <= retry <= 30_000 for retry in retries)
 
 
 def test_a_port_that_is_taken_is_said_in_words(tmp_path: Path) -> None:
@@ -255,5 +271,5 @@ def test_a_server_takes_as_many_connections_as_the_system_allows() -> None:
         "r.setrlimit(r.RLIMIT_NOFILE, (256, hard)); server._allow_connections(); "
         "print(r.getrlimit(r.RLIMIT_NOFILE)[0] == min(hard, server.OPEN_FILES))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=250)
     assert done.stdout == "True\n"

@@ -18,11 +18,12 @@ from sitting.core.kind import Workroom
 from sitting.installation import Installation
 from sitting.web.server import Server
 from sitting.workroom import Room
+from tests.contract.test_stalled_peer import bound
 from tests.support import toy
 from tests.support.serving import Person, installed, running
-from tests.web.test_live_protocol import follow, make
+from tests.web.test_live_protocol import connected, follow, make
 
-SECONDS = 20
+SECONDS = 60
 MANY = 100
 NEVER = 3600.0
 SECRET = "a secret that both nodes of this test know"
@@ -63,7 +64,7 @@ def pair(request: pytest.FixtureRequest, postgres_database: str, tmp_path: Path)
             node = stack.enter_context(
                 installed(
                     tmp_path / str(number), kinds=[toy.kind(work=dictated)], database=postgres_database, secret=SECRET,
-                    hints=hints,
+                    hints=hints, drain_seconds=30,
                 )
             )  # fmt: skip
             if hints != "none":
@@ -91,6 +92,7 @@ def test_what_is_written_on_one_node_is_heard_on_the_other(pair: Pair) -> None:
 
 def test_a_session_that_is_held_up_holds_up_no_other(pair: Pair, postgres_database: str) -> None:
     with pair.first.client() as here, pair.second.client() as there, psycopg.connect(postgres_database) as stuck:
+        bound(pair.installations[0].store)
         held, free = make(here), make(here)
         stuck.execute("SELECT 1 FROM sessions WHERE id = %s FOR UPDATE", [held.rpartition("/")[2]])
         waiting = threading.Thread(target=lambda: here.post(f"{held}/commands/pause", json={}))
@@ -151,29 +153,20 @@ def test_who_loses_a_right_on_one_node_is_told_to_leave_on_the_other(pair: Pair)
             assert far.until("bye").data["reason"] == "access"
 
 
-async def told(person: Person, session: str, last: bytes, *, enough: bytes = b"never") -> bytes:
+async def told(person: Person, session: str, last: str, *, enough: bytes = b"never") -> bytes:
     """What a stream tells until it is enough, or ends as an answer should: a connection that is cut raises."""
-    host, port = re.findall(r"//(.*):(\d+)", person.url)[0]
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        writer.write(
-            f"GET {session}/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n"
-            f"Last-Event-ID: {last.decode()}\r\nAuthorization: Bearer {person.token}\r\n\r\n".encode()
-        )
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
-        body = b""
+    body = b""
+    async with connected(person, session, last) as reader:
         while enough not in body and (size := int(await reader.readline(), 16)):
             body += (await reader.readexactly(size + 2))[:-2]
-        return body
-    finally:
-        writer.transport.abort()
+    return body
 
 
 def test_who_followed_on_a_node_that_leaves_goes_on_at_the_other(pair: Pair) -> None:
     live = pair.installations[0].live
 
     async def leave(session: str) -> None:
-        following = [asyncio.create_task(told(pair.first, session, b"1.0")) for _ in range(MANY)]
+        following = [asyncio.create_task(told(pair.first, session, "1.0")) for _ in range(MANY)]
         while live.followers < MANY:
             await asyncio.sleep(0.01)
         await asyncio.to_thread(pause, session)
@@ -184,7 +177,7 @@ def test_who_followed_on_a_node_that_leaves_goes_on_at_the_other(pair: Pair) -> 
         assert len(retries) > MANY / 2, "not all at once"
         await asyncio.to_thread(resume, session)
         ends = [re.findall(rb"^id: (.*)$", body, re.MULTILINE)[-1] for body in heard]
-        rests = await asyncio.gather(*(told(pair.second, session, last, enough=b'"seq":3,') for last in ends))
+        rests = await asyncio.gather(*(told(pair.second, session, last.decode(), enough=b'"seq":3,') for last in ends))
         for body, rest in zip(heard, rests, strict=True):
             assert re.findall(rb'^data: {"seq":(\d+)', body + rest, re.MULTILINE) == [b"1", b"2", b"3"]
 

@@ -22,6 +22,7 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute, Route
 
 from tests.apps.facilitation.room import JSON, PAGE, STREAM, Device, House, Meeting
+from tests.support.serving import PATIENCE_SECONDS
 
 CANARY = "quokkabird"
 WORD = re.compile(rf"{CANARY}([0-9])", re.IGNORECASE)
@@ -83,12 +84,12 @@ class Watch:
             thread = threading.Thread(target=self._follow, args=(viewer, address, told, opened), daemon=True)
             self._following.append((viewer, told, thread))
             thread.start()
-            assert opened.wait(10), viewer.name
+            assert opened.wait(PATIENCE_SECONDS), viewer.name
 
     def end(self) -> None:
         """The streams have come to the reveal: what they told before it."""
         for viewer, told, thread in self._following:
-            thread.join(15)
+            thread.join(PATIENCE_SECONDS)
             assert not thread.is_alive(), "a stream never told of the reveal"
             assert '"type":"revealed"' in told[-1], (viewer.name, told)
             text = "\n".join(told)
@@ -111,7 +112,7 @@ class Watch:
     def _follow(self, viewer: Viewer, address: str, told: list[str], opened: threading.Event) -> None:
         with (
             suppress(httpx.HTTPError),  # the test has ended before the reveal
-            viewer.client.stream("GET", address, headers=STREAM, params={"after": "0"}, timeout=30) as response,
+            viewer.client.stream("GET", address, headers=STREAM, params={"after": "0"}) as response,
         ):
             for line in response.iter_lines():
                 opened.set()

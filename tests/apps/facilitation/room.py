@@ -25,7 +25,7 @@ from sitting.config import Settings
 from sitting.installation import App, Installation
 from sitting.model import Message, Model, Models, Scripted, Step
 from tests.support.clock import ManualClock
-from tests.support.serving import Person, Served, running
+from tests.support.serving import PATIENCE_SECONDS, Person, Served, running
 
 PAGE = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
@@ -80,7 +80,7 @@ class House:
     def client(self, person: Person | None = None, **headers: str) -> httpx.Client:
         """A client of this server, closed with the house."""
         known = dict(person.headers) if person else {}
-        self.clients.append(httpx.Client(base_url=self.served.url, headers=known | headers, timeout=20))
+        self.clients.append(httpx.Client(base_url=self.served.url, headers=known | headers, timeout=PATIENCE_SECONDS))
         return self.clients[-1]
 
     def facilitator(self, name: str = "Fay", *roles: str) -> httpx.Client:
@@ -294,7 +294,7 @@ def opened(
 
 def again(team: Team, house: House) -> Team:
     """The same team, by the same facilitator, in a house that was opened anew."""
-    client = httpx.Client(base_url=house.served.url, headers=team.by.headers, timeout=20)
+    client = httpx.Client(base_url=house.served.url, headers=team.by.headers, timeout=PATIENCE_SECONDS)
     house.clients.append(client)
     return Team(house, client, team.id, team.code)
 

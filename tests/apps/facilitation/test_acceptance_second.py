@@ -46,7 +46,9 @@ from tests.apps.facilitation.room import (
     until,
 )
 from tests.support.clock import ManualClock
+from tests.support.endpoint import Answering, serving
 from tests.support.process import Program
+from tests.support.serving import PATIENCE_SECONDS
 
 VECTORS = (
     ("00", ["We agree on the goal"], 14, "62a44e0139ba4a92ec453c00d1c8f9433aecf5604d6b5c6f4e196d9fa87ae316"),
@@ -406,15 +408,23 @@ def test_22_a_killed_server_leaves_nothing_stuck(tmp_path: Path) -> None:
         meeting = team.capturing()
         meeting.filled("First", "Second", "Third")
         meeting.does("close")
-    environment = os.environ | {"SITTING_DATA": str(tmp_path), "SITTING_MODEL": "scripted:slow", "SITTING_PORT": "0"}
-    with Program([sys.executable, "-m", "sitting", "serve"], env=environment) as server:
+
+    def half(model: Answering, _: Json) -> None:
+        model.begin()
+        model.say('{"themes": "')
+        model.wait_for_hang_up()
+
+    serve = [sys.executable, "-m", "sitting", "serve", "--port", "0"]
+    environment = os.environ | {"SITTING_DATA": str(tmp_path), "SITTING_MODEL": "held"}
+    with serving(half) as model, Program(serve, env=environment | {"SITTING_MODEL_URL": model.url}) as server:
         url = server.wait_for(r"http://127\.0\.0\.1:\d+")[0]
-        with httpx.Client(base_url=url, headers=team.by.headers, timeout=20) as client:
+        with httpx.Client(base_url=url, headers=team.by.headers, timeout=PATIENCE_SECONDS) as client:
             assert client.post(f"{meeting.url}/synthesize").status_code == 303
             page: Json = {"events": [], "next": "0"}
             while not any(event["type"] == "synthesis_progressed" for event in page["events"]):
                 where = {"after": page["next"], "wait": 20, "limit": 500}
                 page = body(client.get(f"/v1/sessions/{meeting.id}/events", params=where))
+            assert model.silent.wait(PATIENCE_SECONDS)
             assert client.get(meeting.url, headers=JSON).json()["synthesis"]["status"] == "generating"
         server.send(signal.SIGKILL)
         server.wait()

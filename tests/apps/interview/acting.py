@@ -22,7 +22,7 @@ from sitting.config import Settings
 from sitting.installation import Installation
 from sitting.model import Model, Models, Scripted, Step
 from tests.support.clock import ManualClock
-from tests.support.serving import Person, Served, running
+from tests.support.serving import PATIENCE_SECONDS, Person, Served, running
 
 PAGE = {"Accept": "text/html"}
 ANY = {"Accept": "text/html,*/*;q=0.8"}  # a page where there is one
@@ -64,7 +64,7 @@ class Scene:
     def client(self, person: Person | None = None) -> httpx.Client:
         """A client of this server, closed with the scene."""
         headers = dict(person.headers) if person else {}
-        self.clients.append(httpx.Client(base_url=self.served.url, headers=headers, timeout=20))
+        self.clients.append(httpx.Client(base_url=self.served.url, headers=headers, timeout=PATIENCE_SECONDS))
         return self.clients[-1]
 
     def person(self, name: str, *roles: str) -> Person:

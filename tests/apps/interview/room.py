@@ -15,7 +15,7 @@ from sitting.clock import Clock
 from sitting.config import Settings
 from sitting.installation import Installation
 from sitting.model import Model, Models, Scripted, Step
-from tests.support.serving import Served, running
+from tests.support.serving import PATIENCE_SECONDS, Served, running
 
 PAGE = {"Accept": "text/html"}
 
@@ -66,13 +66,13 @@ class Candidate:
 
     def __init__(self, house: Served, planned: dict[str, Any]) -> None:
         self.place = planned["join_url"].removeprefix(house.url)
-        with httpx.Client(base_url=house.url, timeout=20) as client:
+        with httpx.Client(base_url=house.url, timeout=PATIENCE_SECONDS) as client:
             assert client.post(f"{self.place}/join").status_code == 303
             page = client.get(self.place, headers=PAGE).text
             cookies = client.cookies
         found = re.search(r'name="csrf-token" content="([^"]+)"', page)
         self.headers = {"X-CSRF-Token": found[1] if found else ""}
-        self.client = httpx.Client(base_url=house.url, timeout=20, cookies=cookies)
+        self.client = httpx.Client(base_url=house.url, timeout=PATIENCE_SECONDS, cookies=cookies)
 
     def __enter__(self) -> Candidate:
         return self

@@ -416,7 +416,7 @@ def test_18_one_turn_at_a_time_within_the_budget(tmp_path: Path) -> None:
         place = f"/interviews/{planned['id']}"
         told = by.get(f"{place}/events?limit=500").json()["events"]
         turn = [each["data"]["turn"] for each in told if each["type"] == "MESSAGE_SENT"][-1]
-        stream = by.get(f"{place}/turns/{turn}/stream", timeout=30)
+        stream = by.get(f"{place}/turns/{turn}/stream", timeout=60)
         assert stream.status_code in (200, 204)
         head = int(by.get(place).json()["as_of"].split(".")[1])
         for at in range(1, head + 1):

@@ -356,7 +356,7 @@ def test_34_every_action_is_a_plain_form(stage: Scene, ann: httpx.Client) -> Non
     assert ann.get(url).status_code == 404
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_34_pages_fit_a_phone_without_scripts(stage: Scene, ann: httpx.Client, browser: Browser) -> None:
     planned, candidate = begun(stage, ann, challenge_text="word " * 50 + "x" * 300)
     candidate.asks("z" * 300)

@@ -22,7 +22,7 @@ from sitting.apps.interview.challenges import BUILT_IN
 from sitting.config import Settings
 from sitting.core import chain
 from sitting.installation import Installation
-from tests.support.serving import Served, running
+from tests.support.serving import PATIENCE_SECONDS, Served, running
 
 PAGE = {"Accept": "text/html"}
 STATES = ("created", "active", "paused", "completed", "expired")
@@ -81,7 +81,7 @@ class Candidate:
     """A browser that has joined by the link."""
 
     def __init__(self, house: Served, planned: dict[str, Any]) -> None:
-        self.client = httpx.Client(base_url=house.url, timeout=20)
+        self.client = httpx.Client(base_url=house.url, timeout=PATIENCE_SECONDS)
         self.place = planned["join_url"].removeprefix(house.url)
         assert self.client.post(f"{self.place}/join").status_code == 303
         page = self.client.get(self.place, headers=PAGE).text

@@ -24,7 +24,7 @@ from sitting.config import Settings
 from sitting.installation import Installation
 from sitting.model import Message, Model, Models, Scripted, Step
 from sitting.web.streams import USUAL, Pace
-from tests.support.serving import Person, Served, running
+from tests.support.serving import PATIENCE_SECONDS, Person, Served, running
 from tests.web.test_live_protocol import Frame, Reader
 
 __all__ = ["Frame", "Reader"]
@@ -95,7 +95,9 @@ class Scene:
 
     def again(self, person: Person) -> Owner:
         """Somebody who was here before."""
-        self.clients.append(httpx.Client(base_url=self.served.url, headers=dict(person.headers), timeout=30))
+        self.clients.append(
+            httpx.Client(base_url=self.served.url, headers=dict(person.headers), timeout=PATIENCE_SECONDS)
+        )
         return Owner(self.clients[-1], person)
 
 
@@ -303,7 +305,7 @@ def together(count: int, act: Callable[[int], T]) -> list[T]:
     ready = threading.Barrier(count)
 
     def one(place: int) -> T:
-        ready.wait(20)
+        ready.wait(PATIENCE_SECONDS)
         return act(place)
 
     with ThreadPoolExecutor(count) as pool:

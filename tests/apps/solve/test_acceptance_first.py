@@ -38,6 +38,7 @@ from tests.apps.solve.room import (
 )
 from tests.support.clock import ManualClock
 from tests.support.everybody import operations
+from tests.support.timing import quickest
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 WORDS = re.findall(r"\S+\s*", MOCK)
@@ -299,17 +300,19 @@ def test_10_a_question_at_commit_completes_nothing(ann: Owner) -> None:
 
 def test_11_the_first_byte_does_not_wait_for_the_model(house: Scene, ann: Owner) -> None:
     house.plays(script=lambda asked: Step(stall_after=0))
-    waits = []
-    for _ in range(10):
+
+    def waited() -> float:
         id = ann.create()
         began = time.perf_counter()
         with ann.client.stream("POST", f"/sessions/{id}/messages", json={"content": WORRY}) as response:
             next(response.iter_raw())
-            waits.append(time.perf_counter() - began)
+            took = time.perf_counter() - began
             turn = response.headers["location"].split("/")[-2]
         assert ann.types(id)[:3] == ["created", "message_received", "turn_started"]
         assert ann.acts(id, turn, "cancel").status_code == 200
-    assert min(waits) < 0.05, waits  # the quickest: what else this machine does is not the subject
+        return took
+
+    assert quickest(waited, below=0.05, rounds=30) < 0.05
 
 
 def test_11_silence_is_broken_by_comments(tmp_path: Path) -> None:

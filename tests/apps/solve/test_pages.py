@@ -19,7 +19,7 @@ from sitting.model import Gate, Step
 from tests.apps.solve.room import MOCK, PAGE, PLAN, UNKNOWN, WORRY, Owner, Scene, card, scene, trailer
 from tests.support import axe, docs
 from tests.support.clock import ManualClock
-from tests.support.pages import overflow
+from tests.support.pages import follow, overflow
 
 HOW_TO = "docs/how-to/solve-a-problem.md"
 AID = "It is not therapy, and not medical or legal advice."
@@ -529,8 +529,8 @@ def test_nobody_else_sees_a_session(stage: Scene, ann: Owner) -> None:
 def signed_in(page: Page, stage: Scene, ann: Owner) -> Page:
     link = stage.served.installation.access.make_link(ann.person.actor.id).result()
     page.goto(f"{stage.served.url}/sign-in/link/{link}")
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{stage.served.url}/")
+    follow(page, page.get_by_role("button", name="Sign in"))
+    assert page.url == f"{stage.served.url}/"
     return page
 
 
@@ -565,7 +565,7 @@ def test_the_guided_form_is_for_everybody(signed_in: Page, stage: Scene, ann: Ow
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     page.goto(f"{stage.served.url}/solve")
     page.get_by_label("Language").select_option(locale)
-    page.get_by_role("button", name="Start").click()
+    follow(page, page.get_by_role("button", name="Start"))
     page.wait_for_selector("#guided-form")
     for step in ("receive", "clarify", "reframe", "options"):
         assert axe.violations(page) == [], step
@@ -573,14 +573,15 @@ def test_the_guided_form_is_for_everybody(signed_in: Page, stage: Scene, ann: Ow
         for field in page.locator("#guided-form textarea").all():
             field.fill("I want to die" if step == "receive" else "Something I know")
         if step == "receive":
-            page.locator("#guided-form button[type=submit]").click()
+            follow(page, page.locator("#guided-form button[type=submit]"))
             page.wait_for_selector("#crisis")
             assert axe.violations(page) == [], "crisis"
             page.locator("#crisis button").click()
+            expect(page.locator("#guided-form input[name=step]")).to_have_value("clarify")
         elif step != "options":
-            page.locator("#guided-form button[type=submit]").click()
+            follow(page, page.locator("#guided-form button[type=submit]"))
         if step != "options":
-            page.wait_for_selector(f"#steps [aria-current=step] >> text='{_named(locale, step)}'", state="detached")
+            expect(page.locator("#steps [aria-current=step]")).not_to_contain_text(_named(locale, step))
 
 
 def _named(locale: str, step: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -237,11 +237,11 @@ def test_paths_with_nonsense_are_unknown(ann: Owner) -> None:
 def test_a_reminder_is_a_calendar_entry(ann: Owner) -> None:
     id = ann.brought("commit")
     refused(ann.client.get(f"/sessions/{id}/reminder.ics"), 404, "NO_REMINDER")
-    year = datetime.now(UTC).year + 1
-    ann.posts(f"/sessions/{id}/commit", first_step_action=PLAN, reminder_time=f"{year}-01-01T10:00:00+02:00")
+    day = (datetime.now(UTC) + timedelta(days=30)).date()
+    ann.posts(f"/sessions/{id}/commit", first_step_action=PLAN, reminder_time=f"{day}T10:00:00+02:00")
     answer = ann.client.get(f"/sessions/{id}/reminder.ics")
     assert answer.headers["content-type"].startswith("text/calendar") and "attachment" in str(answer.headers)
-    assert f"DTSTART:{year}0101T080000Z\r\n" in answer.text and f"SUMMARY:{PLAN}\r\n" in answer.text
+    assert f"DTSTART:{day:%Y%m%d}T080000Z\r\n" in answer.text and f"SUMMARY:{PLAN}\r\n" in answer.text
 
 
 def test_everything_is_exported_at_once(house: Scene, ann: Owner) -> None:
