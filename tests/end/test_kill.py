@@ -7,7 +7,6 @@ history is compared with the journal as another process reads it. The checker it
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
@@ -31,7 +30,7 @@ from sitting.core.actor import Actor
 from sitting.installation import App, Installation
 from sitting.store import journal, sessions
 from sitting.store.transaction import Tx
-from tests.support.process import Program
+from tests.support.process import Program, plainly
 from tests.support.serving import PATIENCE_SECONDS
 
 CLIENTS = 8
@@ -171,7 +170,7 @@ def account(tmp_path: Path) -> tuple[str, str]:
 
 def one_life(data: Path, clients: Sequence[Client], wrote: threading.Semaphore, *, seconds: float) -> None:
     """Start a server, let everybody write, and kill it `seconds` after the first few acknowledgements."""
-    environment = os.environ | {"SITTING_DATA": str(data), "SITTING_MODEL": "none", "SITTING_LOG_LEVEL": "error"}
+    environment = plainly() | {"SITTING_DATA": str(data), "SITTING_MODEL": "none", "SITTING_LOG_LEVEL": "error"}
     with Program([sys.executable, "-m", "sitting", "serve", "--port", "0"], env=environment) as server:
         url = server.wait_for(r"http://127\.0\.0\.1:\d+", seconds=60)[0]
         while wrote.acquire(blocking=False):  # what the one before has acknowledged

@@ -9,7 +9,6 @@ exactly the journal; every budget was held; every turn ended once. Each check is
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -31,7 +30,7 @@ from sitting.installation import Installation
 from sitting.worker import LEASE_SECONDS
 from tests.end.test_kill import Acknowledged, Asked, Found, faults, read
 from tests.support import nats, notebooks, ports, postgres
-from tests.support.process import Program
+from tests.support.process import Program, plainly
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret that every node of this test knows"
@@ -216,7 +215,7 @@ def place(tmp_path: Path) -> Iterator[tuple[Nodes, postgres.PostgresServer, Exit
     """A PostgreSQL and a NATS of their own, two web processes, a worker, an account and its token."""
     with ExitStack() as stack, postgres.running() as server, ports.held() as port:
         stack.enter_context(nats.server(port))
-        environment = os.environ | {
+        environment = plainly() | {
             "SITTING_DATA": str(tmp_path), "SITTING_DATABASE": server.url(), "SITTING_SECRET": SECRET,
             "SITTING_HINTS": f"nats://127.0.0.1:{port}", "SITTING_MODEL": "none", "SITTING_LOG_LEVEL": "error",
             "SITTING_APPLICATIONS": '["tests.support.notebooks"]', "PYTHONPATH": str(ROOT),

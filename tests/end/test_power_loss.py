@@ -18,9 +18,9 @@ import pytest
 from sitting import secret
 from tests.support import scribe
 from tests.support.disk import Disk
-from tests.support.process import Program
+from tests.support.process import Program, plainly
 from tests.support.promised import Promised, faults
-from tests.support.strace import Moment, moments, plainly, recording
+from tests.support.strace import Moment, moments, recording
 
 COMMANDS = 60  # of each of the four threads in one record
 STATES = 2000  # of one record

@@ -26,8 +26,9 @@ from sitting.engine import Done, Engine, Once
 from sitting.store import Store, migrate
 from tests.support import toy
 from tests.support.engines import Woken
+from tests.support.process import plainly
 from tests.support.promised import Json, plain
-from tests.support.strace import Refusing, plainly
+from tests.support.strace import Refusing
 
 ADA = Actor("user:ada", "default", frozenset({"member"}))
 KINDS = {toy.KIND.name: toy.KIND}

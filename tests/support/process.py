@@ -18,6 +18,13 @@ from typing import Self
 SECONDS = 60.0  # a program that is quiet for longer is taken for one that hangs
 
 
+def plainly() -> dict[str, str]:
+    """The environment without what measures coverage: that takes time, writes files of its own between those of the
+    product, and of a process that is killed nothing is left of it.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+
+
 class Program:
     """A running child process. `user` is a (uid, gid) to run as; only root may give one."""
 

@@ -7,7 +7,6 @@ which the tracer saw them.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -45,11 +44,6 @@ def find() -> str:
         except RuntimeError as error:
             raise StraceUnavailable(f"one process may not trace another here: {tracer.output.strip()}") from error
     return program
-
-
-def plainly() -> dict[str, str]:
-    """An environment without what measures coverage: it writes files of its own between those of the product."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
 
 
 @dataclass(frozen=True)
