@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import shutil
 from pathlib import Path
 from string import Template
 
@@ -188,5 +189,6 @@ def write(name: str, into: Path) -> list[Path]:
             target.write_text(Template(text).substitute(values))
             written.append(target)
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # it was not there before
         raise errors.Misuse(f"{folder} cannot be written: {error.strerror}.") from None
     return written

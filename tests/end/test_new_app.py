@@ -1,10 +1,12 @@
-"""`sitting new-app` where nothing can be written."""
+"""`sitting new-app` where it cannot write."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.process import plainly
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -14,3 +16,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == f"{place / 'retro'} cannot be written: Not a directory.\n"
+
+
+def test_what_could_not_be_written_whole_is_not_left(tmp_path: Path) -> None:
+    """A file larger than the system allows, as on a disk that is full."""
+    command = [sys.executable, "-m", "sitting", "new-app", "retro", "--into", str(tmp_path)]
+    limited = ["sh", "-c", 'ulimit -f 1 && exec "$@"', "sh", *command]
+    done = subprocess.run(limited, env=plainly(), capture_output=True, text=True, timeout=250)
+    assert (done.returncode, done.stderr) == (3, f"{tmp_path / 'retro'} cannot be written: File too large.\n")
+    assert list(tmp_path.iterdir()) == []
+    assert subprocess.run(command, capture_output=True, timeout=250).returncode == 0
