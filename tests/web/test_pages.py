@@ -15,7 +15,7 @@ from sqlalchemy import func, text, update
 
 from sitting import bundle
 from sitting.core.kind import Workroom
-from sitting.core.lifecycle import Lifecycle
+from sitting.core.lifecycle import GONE, Lifecycle, Move
 from sitting.engine import Where
 from sitting.installation import App, Installation
 from sitting.store import Store, schema
@@ -438,3 +438,23 @@ def _tamper(store: Store, id: str) -> None:
     other = func.replace(schema.events.c.data, '"words":1', '"words":2')
     changed = update(schema.events).where(*second).values(data=other)
     assert store.write(lambda tx: tx.run(changed)).result() == 1
+
+
+def test_a_command_that_ends_in_erasure_asks_first_and_leads_to_the_list(tmp_path: Path) -> None:
+    moves = [
+        Move("end", ("open", "paused"), ("owner",), (GONE,)) if move.verb == "end" else move
+        for move in toy.LIFECYCLE.moves
+    ]
+    states = tuple(state for state in toy.LIFECYCLE.states if state != "done")
+    moves = [replace(move, source=tuple(state for state in move.source if state != "done")) for move in moves]
+    fleeting = replace(
+        toy.KIND,
+        lifecycle=Lifecycle(states, moves, final=("expired",)),
+        fold=lambda session, event: session.to(GONE) if event.type == "ended" else toy.fold(session, event),
+    )
+    with installed(tmp_path, kinds=(fleeting,)) as made, visiting(made) as visitor:
+        visitor.sign_in(visitor.account("Ada"))
+        at = open_toy(visitor)
+        assert re.search(r"<details[^>]*>\s*<summary[^>]*danger[^>]*>\s*End", visitor.page(at))
+        assert visitor.send(f"{at}/do/end", {"reason": ""}, seen=at) == "/kinds/toy"
+        visitor.page(at, status=404)

@@ -74,7 +74,7 @@ async def do(request: Request, id: str, verb: str, who: Who) -> Response:
     command, form = kind.commands[verb], await deps.form(request)
 
     def render(done: Done) -> Response:
-        return answer.redirect(f"/sessions/{id}")
+        return answer.redirect(f"/kinds/{kind.name}" if done.session.state == GONE else f"/sessions/{id}")
 
     try:
         asked = forms.read(command, form)
