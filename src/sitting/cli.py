@@ -69,12 +69,20 @@ def main() -> None:
 
 
 @contextmanager
-def opened(data: Path | None = None, database: str | None = None, **settings: Any) -> Iterator[Any]:
-    """The installation that the options and the environment name. Application commands use it too."""
+def opened(
+    data: Path | None = None, database: str | None = None, *, existing: bool = False, **settings: Any
+) -> Iterator[Any]:
+    """The installation that the options and the environment name. Application commands use it too.
+
+    It is made where there is none, unless it must be `existing`: who only looks would find a new one empty, and well.
+    """
     from .config import load
     from .installation import Installation
 
-    with Installation(load(data=data, database=database, **settings)) as installation:
+    chosen = load(data=data, database=database, **settings)
+    if existing and chosen.is_new:
+        raise errors.Misuse(f"There is nothing in {chosen.data}. `--data` names another place; `sitting serve` begins.")
+    with Installation(chosen) as installation:
         yield installation
 
 
@@ -156,7 +164,7 @@ def list_sessions(
     from .engine import Where
 
     where = Where(state=state, q=q, limit=limit, offset=offset)
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         listing = installation.engine.list(kind, installation.access.local(), where).result()
         if as_json:
             show_json({"items": [seen.view for seen in listing.items], "total": listing.total})
@@ -182,7 +190,7 @@ def kinds(data: Data = None, as_json: Json = False) -> None:
 @app.command()
 def show(id: Id, data: Data = None, database: Database = None, as_json: Json = False) -> None:
     """One session: what it is, and what can be done with it."""
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         seen = installation.engine.view(id, installation.access.local()).result()
         if as_json:
             show_json(seen.view)
@@ -221,7 +229,7 @@ def do(
     as_json: Json = False,
 ) -> None:
     """Carry out a command in a session."""
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         engine, actor = installation.engine, installation.access.local()
         kind = engine.kinds[engine.view(id, actor).result().session.kind]
         if verb not in kind.commands:
@@ -242,7 +250,7 @@ def follow(id: Id, after: After = 0, data: Data = None, database: Database = Non
     import threading
 
     pause = threading.Event()
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         actor = installation.access.local()
         while True:
             page = installation.engine.events(id, actor, after=after).result()
@@ -269,7 +277,7 @@ def export(
     from . import bundle
     from .outfile import write
 
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         actor = installation.access.local()
         raw = bundle.export(installation.engine, id, actor, installation.signing_key)
         target = output or Path(f"{id}.zip")
@@ -309,7 +317,7 @@ def verify(
     if key and (ids or not what):
         raise errors.Invalid("--key is for files: what is stored is not signed.")
     if ids or not what:
-        with opened(data, database) as installation:
+        with opened(data, database, existing=True) as installation:
             ids = ids or installation.store.read(_every_session).result()
             for id in ids:
                 verdicts.append(
@@ -330,7 +338,7 @@ def backup(target: Path, data: Data = None, database: Database = None) -> None:
     """Copy the database while the server runs, check the copy, and only then give it its name."""
     from .store.backup import backup as run
 
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         run(installation.store, target)
         print(f"{target}: complete and checked")
 
@@ -408,7 +416,7 @@ def token_create(
 @token.command("revoke")
 def token_revoke(id: str, data: Data = None, database: Database = None) -> None:
     """Take a token back, by its id; whoever uses it is refused from now on."""
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         installation.access.revoke(id, account=None).result()
         print(f"{id}: revoked")
 
@@ -416,7 +424,7 @@ def token_revoke(id: str, data: Data = None, database: Database = None) -> None:
 @account.command("disable")
 def account_disable(account: str, data: Data = None, database: Database = None) -> None:
     """Let a person (e-mail or id) in no more; what they did stays."""
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         installation.access.disable(id := installation.access.find_account(account).result()).result()
         print(f"{id}: disabled")
 
@@ -435,7 +443,7 @@ def account_link(
     account: Annotated[str, typer.Argument(help="E-mail or id.")] = "", data: Data = None, database: Database = None
 ) -> None:
     """Print a new link that signs a person in once (it holds a day); the local administrator without a name."""
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         access = installation.access
         _print_link(installation, access.find_account(account).result() if account else access.local().id)
 

@@ -148,6 +148,11 @@ class Settings(BaseSettings):
             "postgresql://", "postgresql+psycopg://", 1
         )
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is installed here yet. Of a database that is named nobody knows before it is asked."""
+        return not self.database and not (self.data / "sitting.db").exists()
+
     def __repr_args__(self) -> Any:
         """What is printed by accident is what may be seen."""
         return visible(self).items()

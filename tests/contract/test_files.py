@@ -143,3 +143,15 @@ def test_an_export_is_written_once_and_says_who_signed_it(tmp_path: Path) -> Non
     for what in ([id], []):
         refused = run(data, "verify", *what, "--key", key).exception
         assert isinstance(refused, errors.Invalid) and "--key is for files" in refused.message
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("list", "solve"), ("show", "x"), ("verify",), ("backup", "x.sitting"), ("follow", "x"), ("export", "x")],
+)
+def test_who_only_looks_finds_nothing_and_makes_nothing(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """As from another folder than one's own: an empty installation would verify."""
+    refused = run(tmp_path / "data", *command).exception
+    assert isinstance(refused, errors.Misuse)
+    assert refused.message.startswith(f"There is nothing in {tmp_path / 'data'}. `--data` names another place")
+    assert list(tmp_path.iterdir()) == []

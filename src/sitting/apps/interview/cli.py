@@ -45,7 +45,7 @@ def transcript(id: str, data: Data = None) -> None:
     from . import figures, terms
     from .refusals import INTERVIEW_NOT_FOUND
 
-    with opened(data) as installation:
+    with opened(data, existing=True) as installation:
         who = installation.access.local()
         try:
             installation.engine.view(id, who, kind="interview").result()

@@ -34,7 +34,7 @@ def list_sessions(
 
     if status not in ("", *SessionStatus):
         raise errors.Invalid(f"The status is one of {', '.join(SessionStatus)}.")
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         where = Where(state=status, limit=limit, offset=offset)
         listing = installation.engine.list(KIND, replace(OPERATOR, space=space), where).result()
         rows = [_row(seen) for seen in listing.items]
@@ -63,7 +63,7 @@ def export(
 
     if format not in SUFFIXES:
         raise errors.Invalid(f"The format is one of {', '.join(SUFFIXES)}.")
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         owner = _owner(installation, id)
         installation.engine.do(id, Export.model_validate({"format": format}), OPERATOR, kind=KIND).result()
         journal = installation.engine.journal(id, owner).result()
@@ -81,7 +81,7 @@ def delete(
     database: Database = None,
 ) -> None:
     """Destroy what was written in a session. There is no way back."""
-    with opened(data, database) as installation:
+    with opened(data, database, existing=True) as installation:
         installation.engine.view(id, OPERATOR, kind=KIND).result()
         if not yes:
             typer.confirm(f"Destroy all texts of {id}?", abort=True)

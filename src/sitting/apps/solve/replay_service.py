@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ... import errors
 from ...core.actor import Actor
@@ -15,7 +16,9 @@ KIND = "solve"
 LOOK_SECONDS = 0.02
 TURN_SECONDS = 300.0
 # A replay is no person: it is not slowed down, and no quota is meant for it.
-PLENTY = {"solve_messages_minute": 10_000, "solve_creations_minute": 10_000, "solve_quota_limit": 10_000}
+PLENTY: Mapping[str, Any] = dict.fromkeys(
+    ("solve_messages_minute", "solve_creations_minute", "solve_quota_limit"), 10_000
+)
 
 
 def run(installation: Installation, conversations: Iterable[replay.Conversation]) -> Iterator[replay.Verdict]:
