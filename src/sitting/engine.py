@@ -199,7 +199,7 @@ class Engine:
 
         def write(tx: Tx) -> None:
             held = self._holding.get(tx, session)
-            self._writing.fire(tx, self.kinds[held.session.kind], held)
+            self._writing.fire(tx, self.kinds[held.session.kind], held, milliseconds(self.clock.now()))
 
         return self.store.write(write)
 
@@ -375,7 +375,7 @@ class Engine:
         held = self._holding.get(tx, id)
         kind = self.kinds[held.session.kind]
         now = milliseconds(self.clock.now())
-        moved = self._writing.fire(tx, kind, held)
+        moved = self._writing.fire(tx, kind, held, now)
         if moved is held:
             return then(tx, kind, held, now)
         if moved.erased:

@@ -82,12 +82,11 @@ class Writing:
         self.on_cancel: Callable[[str], None] = lambda job: None
         self.on_erased: Callable[[], object] = lambda: None
 
-    def fire(self, tx: Tx, kind: Kind, held: Held) -> Held:
+    def fire(self, tx: Tx, kind: Kind, held: Held, now: datetime) -> Held:
         """Let the clock's commands happen, however many; one of them may end in the session's erasure.
 
         Raises Misuse: the kind refuses one of them, or they keep falling due at one instant.
         """
-        now = milliseconds(self.clock.now())
         since, fired = None, 0
         while not held.erased and (due := kind.due(held.session)) is not None and due.at <= now:
             at = milliseconds(max(due.at, held.session.updated_at or due.at))
