@@ -328,8 +328,9 @@ def lifecycles(built_in: Sequence[App]) -> str:
             "Lifecycles",
             "A session is in one state of its kind. A move that is not in the table is refused with `WRONG_STATE`; a "
             "role that is not named with `NOT_ALLOWED`; somebody without any role is told that the session does not "
-            "exist. `system` stands for the clock and for jobs; the move `erase` is `DELETE /v1/sessions/{id}`. The "
-            "pictures leave out what stays in its state. Fields with a star are required.",
+            "exist. `system` stands for the clock and for jobs; the move `erase` is `DELETE /v1/sessions/{id}` "
+            "or `sitting do ID erase`. The pictures leave out what stays in its state. "
+            "Fields with a star are required.",
             "`GET /v1/kinds/{kind}` gives the same as JSON, with the whole schema of each command.",
             "\n".join(f"- [`{kind.name}`](#{kind.name})" for kind in kinds),
         )

@@ -220,7 +220,7 @@ def open_session(
 @app.command()
 def do(
     id: Id,
-    verb: Annotated[str, typer.Argument(help="A command of the session's kind.")],
+    verb: Annotated[str, typer.Argument(help="A command of the session's kind, or erase.")],
     values: Annotated[list[str] | None, typer.Argument(help="name=value pairs; a value is JSON, or text.")] = None,
     input: Annotated[str, typer.Option("--input", help="The whole input as JSON, or - for standard input.")] = "",
     expect: Annotated[int | None, typer.Option(help="Only if the session still is at this position.")] = None,
@@ -228,9 +228,13 @@ def do(
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """Carry out a command in a session."""
+    """Carry out a command in a session; `erase` empties it, for ever."""
     with opened(data, database, existing=True) as installation:
         engine, actor = installation.engine, installation.access.local()
+        if verb == "erase":
+            engine.erase(id, actor, expect=expect).result()
+            print("erased")
+            return
         kind = engine.kinds[engine.view(id, actor).result().session.kind]
         if verb not in kind.commands:
             raise errors.NotFound(f"There is no command '{verb}' here. There are: {', '.join(kind.commands)}.")
@@ -311,6 +315,7 @@ def verify(
 ) -> None:
     """Check that journals are whole: every hash, every commitment, the head, and the state folded from them."""
     from . import bundle
+    from .store import sessions
 
     verdicts = [bundle.verify_file(_bytes(Path(name)), key=key) for name in what or () if Path(name).is_file()]
     ids = [name for name in what or () if not Path(name).is_file()]
@@ -318,7 +323,7 @@ def verify(
         raise errors.Invalid("--key is for files: what is stored is not signed.")
     if ids or not what:
         with opened(data, database, existing=True) as installation:
-            ids = ids or installation.store.read(_every_session).result()
+            ids = ids or installation.store.read(sessions.every).result()
             for id in ids:
                 verdicts.append(
                     bundle.verify(installation.store, installation.kinds, id, epoch=installation.epoch).result()
@@ -475,12 +480,6 @@ def _bytes(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise errors.NotFound(f"{file} cannot be read: {error.strerror}.") from None
-
-
-def _every_session(tx: Any) -> list[str]:
-    from .store.sessions import every
-
-    return every(tx)
 
 
 def _sentence(error: errors.SittingError) -> str:
