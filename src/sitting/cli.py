@@ -229,11 +229,14 @@ def do(
     as_json: Json = False,
 ) -> None:
     """Carry out a command in a session; `erase` empties it, for ever."""
+    from .core.kind import Erase
+
     with opened(data, database, existing=True) as installation:
         engine, actor = installation.engine, installation.access.local()
-        if verb == "erase":
+        if verb == Erase.verb:
+            _command(Erase, input, values)
             engine.erase(id, actor, expect=expect).result()
-            print("erased")
+            show_json({"erased": id}) if as_json else print("erased")
             return
         kind = engine.kinds[engine.view(id, actor).result().session.kind]
         if verb not in kind.commands:

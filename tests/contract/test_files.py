@@ -161,6 +161,7 @@ def test_who_only_looks_finds_nothing_and_makes_nothing(tmp_path: Path, command:
 def test_a_session_is_erased_from_the_command_line(tmp_path: Path, kind: str) -> None:
     id = run(tmp_path, "open", kind, *(["candidate_name=Ada"] if kind == "interview" else [])).stdout.strip()
     assert isinstance(run(tmp_path, "do", id, "erase", "--expect", "99").exception, errors.Stale)
+    assert isinstance(run(tmp_path, "do", id, "erase", "reason=none").exception, errors.Invalid)
     assert run(tmp_path, "do", id, "erase").stdout == "erased\n"
     assert isinstance(run(tmp_path, "show", id).exception, errors.NotFound)
     assert f"{id}: verified" in run(tmp_path, "verify").stdout

@@ -253,7 +253,7 @@ def test_one_scrub_serves_all_who_wait_for_it(tmp_path: Path) -> None:
     assert rewritten(store) == before + 1, "nothing was erased since"
     store.write(installed.owe_scrub).result(SECONDS)
     store.close()
-    with pytest.raises(errors.StoreUnavailable):
+    with pytest.raises(errors.StoreUnavailable, match="It was erased, but may still stand"):
         store.scrub().result(SECONDS)
 
 
@@ -282,6 +282,9 @@ def test_scrubbing_a_file_is_sqlites_own(postgres_store: Store) -> None:
     postgres_store.write(installed.owe_scrub).result(SECONDS)
     assert postgres_store.read(lambda tx: installed.value(tx, installed.UNSCRUBBED)).result(SECONDS) is None
     postgres_store.scrub().result(SECONDS)
+    postgres_store.write(lambda tx: installed.note(tx, installed.UNSCRUBBED, "from before")).result(SECONDS)
+    postgres_store.scrub().result(SECONDS)
+    assert postgres_store.read(lambda tx: installed.value(tx, installed.UNSCRUBBED)).result(SECONDS) is None
 
 
 def test_a_deadlock_is_run_again(postgres_store: Store) -> None:

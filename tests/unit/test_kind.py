@@ -14,6 +14,7 @@ from sitting import Installation, Settings, errors
 from sitting.core.actor import Actor
 from sitting.core.event import Event
 from sitting.core.kind import Ask, Charge, Command, Kind, never
+from sitting.core.lifecycle import GONE
 from sitting.core.session import Session
 from sitting.installation import App
 from tests.support import workshop
@@ -78,6 +79,7 @@ def test_a_kind_closes_in_its_final_states_unless_it_says_otherwise() -> None:
     closed = SESSION.to("closed")
     assert not workshop.KIND.is_closed(SESSION, "lead")
     assert workshop.KIND.is_closed(closed, "lead")
+    assert workshop.KIND.is_closed(SESSION.to(GONE), "lead")
     own = replace(workshop.KIND, closed=lambda session, audience: audience == "reader")
     assert own.is_closed(SESSION, "reader")
     assert not own.is_closed(closed, "lead")
@@ -89,7 +91,7 @@ def test_who_may_take_what_along() -> None:
     assert workshop.KIND.carries(event, "reader") == ["user:a"]
 
 
-TOLD = {"type": "voted", "data": {"text": "Yes", "tags": ["a", "b"], "place": {"row": 2}, "seq": 5}}
+TOLD = {"seq": 1, "type": "voted", "data": {"text": "Yes", "tags": ["a", "b"], "place": {"row": 2}, "seq": 5}}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,9 @@ TOLD = {"type": "voted", "data": {"text": "Yes", "tags": ["a", "b"], "place": {"
         ({"text": "No"}, False),
         ({"tags": ["a", "c"]}, False),
         ({"score": 5}, False),
+        ({"seq": 5}, True),
+        ({"seq": 1}, False),
+        ({"type": "voted"}, False),
     ],
 )
 def test_what_is_not_told_whole_stays_where_it_is(content: dict[str, Any] | None, leaves: bool) -> None:
@@ -109,6 +114,25 @@ def test_what_is_not_told_whole_stays_where_it_is(content: dict[str, Any] | None
     event = Event(1, "voted", "user:a", "member", AT, {}, {"user:a": content})
     assert kind.carries(event, "lead") == (["user:a"] if leaves else [])
     assert kind.carries(event, "reader") == ([] if content else ["user:a"])
+
+
+@pytest.mark.parametrize(
+    ("told", "personal", "leave"),
+    [
+        (("yes",), {"a": "yes", "b": "no"}, ["user:a"]),
+        (("yes",), {"a": "yes", "b": "yes"}, []),
+        (("yes", "yes"), {"a": "yes", "b": "yes"}, ["user:a", "user:b"]),
+        (("yes",), {"a": "yes", "b": None}, ["user:a", "user:b"]),
+        ((), {"a": "yes", "b": None}, []),
+    ],
+)
+def test_what_is_shown_once_is_not_taken_for_two_peoples(
+    told: tuple[str, ...], personal: dict[str, str | None], leave: list[str]
+) -> None:
+    """Nor is somebody named whose words are erased, beside others whose words are kept back."""
+    kind = replace(workshop.KIND, parts=None, tell=lambda event, audience: {"seq": 1, "data": {"answer": list(told)}})
+    parts = {f"user:{name}": None if said is None else {"answer": said} for name, said in personal.items()}
+    assert kind.carries(Event(1, "voted", "user:a", "member", AT, {}, parts), "lead") == leave
 
 
 def test_an_ask_makes_the_same_id_for_the_same_purpose() -> None:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import func, text, update
 
 from sitting import bundle
+from sitting.core.actor import CLOCK
 from sitting.core.kind import Workroom
 from sitting.core.lifecycle import GONE, Lifecycle, Move
 from sitting.engine import Where
@@ -442,7 +443,7 @@ def _tamper(store: Store, id: str) -> None:
 
 def test_a_command_that_ends_in_erasure_asks_first_and_leads_to_the_list(tmp_path: Path) -> None:
     moves = [
-        Move("end", ("open", "paused"), ("owner",), (GONE,)) if move.verb == "end" else move
+        Move("end", ("open", "expired"), ("owner",), (GONE,)) if move.verb == "end" else move
         for move in toy.LIFECYCLE.moves
     ]
     states = tuple(state for state in toy.LIFECYCLE.states if state != "done")
@@ -455,6 +456,10 @@ def test_a_command_that_ends_in_erasure_asks_first_and_leads_to_the_list(tmp_pat
     with installed(tmp_path, kinds=(fleeting,)) as made, visiting(made) as visitor:
         visitor.sign_in(visitor.account("Ada"))
         at = open_toy(visitor)
-        assert re.search(r"<details[^>]*>\s*<summary[^>]*danger[^>]*>\s*End", visitor.page(at))
+        asks = r"<details[^>]*>\s*<summary[^>]*danger[^>]*>\s*End"
+        assert re.search(asks, visitor.page(at))
+        old = open_toy(visitor)
+        made.engine.do(old.rpartition("/")[2], toy.Expire(), CLOCK).result()
+        assert re.search(asks, visitor.page(old))
         assert visitor.send(f"{at}/do/end", {"reason": ""}, seen=at) == "/kinds/toy"
         visitor.page(at, status=404)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from .. import errors
 from .actor import SYSTEM, Actor
 from .event import Event, Fact
-from .lifecycle import CREATE, ERASE, Lifecycle
+from .lifecycle import CREATE, ERASE, GONE, Lifecycle
 from .session import Session
 
 
@@ -335,12 +336,17 @@ class Kind:
         """Whose personal content of an event this audience may take along in an export."""
         if self.parts:
             return self.parts(event, audience)
-        told = set(_said(self.tell(event, audience)))
-        return [owner for owner, content in event.personal.items() if told.issuperset(_said(content))]
+        left = Counter(_said(self.tell(event, audience)))
+        left.subtract(_said({"seq": event.seq, "type": event.type, "data": event.data}))
+        said = {owner: list(_said(content)) for owner, content in event.personal.items()}
+        for values in said.values():
+            left.subtract(values)  # so that what is shown once is not taken for two people's
+        shown = [owner for owner, values in said.items() if all(left[value] >= 0 for value in values)]
+        return shown if len(shown) == len(said) else [owner for owner in shown if said[owner]]
 
     def is_closed(self, session: Session, audience: str) -> bool:
         """Whether this audience will see no more events."""
-        return (self.closed or when_final(self.lifecycle))(session, audience)
+        return session.state == GONE or (self.closed or when_final(self.lifecycle))(session, audience)
 
     def offered(self, state: str, role: str) -> tuple[str, ...]:
         """The verbs a person in this role may try now: no system verbs, none that mint a credential."""

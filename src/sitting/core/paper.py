@@ -1,6 +1,7 @@
 """What people and models wrote, on paper: in Markdown it stays text, and in a table it is no formula.
 
-Whoever shows such a file fetches nothing and leads nowhere, and no line of somebody's poses as part of the document.
+Whoever shows such a file fetches nothing, and no line of somebody's poses as part of the document. A viewer that makes
+links of bare addresses may still do so.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ log = structlog.get_logger("sitting.store")
 MAX_BATCH = 256
 PATIENCE_SECONDS = 0.005  # so that one stalled commit does not make the next ones wait
 ATTEMPTS = 5
+_STANDS = "It was erased, but may still stand in the database's files."
 RESTS = 4  # how long writers have the disk to themselves between two scrubs, in times of the first one
 
 
@@ -111,7 +112,7 @@ class Store:
         Raises StoreUnavailable, through the future: it may still stand there. The next call makes up for it.
         """
         with self._door:
-            return _refused() if self._leaving.is_set() else self._scrubbing.submit(self._scrub)
+            return _refused(_STANDS) if self._leaving.is_set() else self._scrubbing.submit(self._scrub)
 
     def _scrub(self) -> None:
         try:
@@ -120,14 +121,15 @@ class Store:
             self._leaving.wait(max(0.0, self._rest_until - time.monotonic()))
             owed = self._owed() or owed
             start = time.monotonic()
-            with self.engine.connect() as connection:
-                dialect.scrub(_driver(connection), str(self.engine.url.database))
+            if self.is_sqlite:  # the row may stand in another database, too: an earlier version wrote it everywhere
+                with self.engine.connect() as connection:
+                    dialect.scrub(_driver(connection), str(self.engine.url.database))
             end = time.monotonic()
             self._rest_until = end + RESTS * (end - start)
             self.write(lambda tx: installed.scrubbed(tx, owed)).result()
         except Exception as error:
             log.error("erased words may still stand in the database's files", error=type(error).__name__)
-            raise errors.StoreUnavailable("It was erased, but may still stand in the database's files.") from error
+            raise errors.StoreUnavailable(_STANDS) from error
 
     def _owed(self) -> str | None:
         return self.read(lambda tx: installed.value(tx, installed.UNSCRUBBED)).result()
@@ -270,9 +272,9 @@ class Store:
                 return tx
 
 
-def _refused() -> Future[Any]:
+def _refused(said: str = "The store is closed. Nothing was stored.") -> Future[Any]:
     future: Future[Any] = Future()
-    future.set_exception(errors.StoreUnavailable("The store is closed. Nothing was stored."))
+    future.set_exception(errors.StoreUnavailable(said))
     return future
 
 

@@ -176,7 +176,8 @@ def _action(kind: Kind, session: Session, verb: str) -> dict[str, Any]:
     """A command as a button, or as a form where it asks for something. What ends the session asks first."""
     command = kind.commands[verb]
     reaches = set(kind.lifecycle.move(session.state, verb).reaches(session.state))
-    danger = reaches <= {*kind.lifecycle.final, GONE} and session.state not in kind.lifecycle.final
+    ends = reaches <= {*kind.lifecycle.final, GONE} and session.state not in kind.lifecycle.final
+    danger = ends or reaches == {GONE}
     fields = forms.fields(command)
     said = _said(command)
     return {

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sitting import errors
+from sitting import Installation, Settings, bundle, errors
 from sitting.apps.interview import challenges, refusals
+from sitting.apps.interview.app import APP
 from sitting.core.actor import Actor
 from sitting.core.event import Event
 from sitting.core.kind import Ask, Command, Decision
@@ -194,6 +196,18 @@ def test_what_no_command_writes_is_no_challenge(change: dict[str, Any]) -> None:
     edited = Event(2, "edited", ANN.id, "owner", NOW, {"fields": sorted(change)}, {challenges.TEXTS: change})
     with pytest.raises(ValueError):
         challenges.KIND.after(session, edited)
+
+
+def test_a_challenge_goes_along_whole(tmp_path: Path) -> None:
+    """Its history shows no texts, and its copy holds them: it is brought in elsewhere."""
+    raws, settings = [], Settings(data=tmp_path / "one", model="none")
+    with Installation(settings, apps=(APP,)) as made:
+        me = made.access.local()
+        session = made.engine.open("challenge", challenges.CreateChallenge(**FIELDS), me).result().session
+        raws.append(bundle.export(made.engine, session.id, me, made.signing_key))
+    with Installation(Settings(data=tmp_path / "two", model="none"), apps=(APP,)) as made:
+        brought = bundle.bring_in(made.engine, raws[0], made.access.local(), made.signing_key).result()
+        assert challenges.fields_of(brought)["instructions"] == FIELDS["instructions"]
 
 
 def test_nothing_comes_before_a_challenge_is_made_whole() -> None:

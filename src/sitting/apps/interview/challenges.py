@@ -252,6 +252,7 @@ KIND = Kind(
     standing={ADMIN: OWNER, MEMBER: READER},
     title=lambda session: fields_of(session).get("title") or "Challenge",
     search=_search,
+    parts=lambda event, _audience: tuple(event.personal),
     owner=OWNER,
 )
 
