@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -208,6 +209,11 @@ def verify_document(document: Any) -> Verdict:
     return verdict
 
 
+def is_file(name: str) -> bool:
+    """Whether somebody who names something to verify means a file, there or not."""
+    return Path(name).is_file() or "/" in name or Path(name).suffix in (".zip", ".json")
+
+
 def verify_file(raw: bytes, *, key: str = "") -> Verdict:
     """Check a file that came out of the house: a bundle or a JSON export.
 
@@ -222,7 +228,10 @@ def verify_file(raw: bytes, *, key: str = "") -> Verdict:
     if raw.startswith(b"PK"):
         naming, _, verdict = read(raw)
     else:
-        document = strict.loads(raw, depth=_DEPTH)
+        try:
+            document = strict.loads(raw, depth=_DEPTH)
+        except errors.Malformed:
+            raise errors.Invalid("This is neither a bundle nor a JSON export of a session.") from None
         verdict = verify_document(document)
         naming = document["signature"] if verdict.ok else {}
     if not verdict.ok:
@@ -266,7 +275,7 @@ def _unlike(tx: Tx, kinds: Mapping[str, Kind], held: Held, verdict: Verdict) -> 
     if [session.created_at, session.updated_at] != [from_text(record.at) for record in ends]:
         return "the journal does not begin and end when the session says it does"
     if kind is None:
-        return f"its kind '{session.kind}' is not known here, so nothing says what state its journal gives"
+        return f"its kind '{session.kind}' is not known here; its application is missing (see SITTING_APPLICATIONS)"
     if not held.erased:
         folded = refolded(tx, kind, session)
         given, stored = ((each.state, each.data, _filled(each.items)) for each in (folded, session))

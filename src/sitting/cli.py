@@ -81,7 +81,7 @@ def opened(
 
     chosen = load(data=data, database=database, **settings)
     if existing and chosen.is_new:
-        raise errors.Misuse(f"There is nothing in {chosen.data}. `--data` names another place; `sitting serve` begins.")
+        raise errors.Misuse(f"There is nothing in {chosen.data.resolve()}. `--data` names another place.")
     with Installation(chosen) as installation:
         yield installation
 
@@ -320,8 +320,8 @@ def verify(
     from . import bundle
     from .store import sessions
 
-    verdicts = [bundle.verify_file(_bytes(Path(name)), key=key) for name in what or () if Path(name).is_file()]
-    ids = [name for name in what or () if not Path(name).is_file()]
+    verdicts = [bundle.verify_file(_bytes(Path(name)), key=key) for name in what or () if bundle.is_file(name)]
+    ids = [name for name in what or () if not bundle.is_file(name)]
     if key and (ids or not what):
         raise errors.Invalid("--key is for files: what is stored is not signed.")
     if ids or not what:
@@ -467,7 +467,7 @@ def model_install(data: Data = None) -> None:
 
 def _print_link(installation: Any, id: str) -> None:
     link = installation.access.make_link(id, ttl_seconds=86_400).result()
-    print(f"Sign in once with: {installation.settings.base_url or 'http://HOST:PORT'}/sign-in/link/{link}")
+    print(f"Sign in once with: {installation.settings.origin}/sign-in/link/{link}")
 
 
 def _command(model: Any, text: str, pairs: list[str] | None) -> Any:

@@ -149,6 +149,12 @@ class Settings(BaseSettings):
         )
 
     @property
+    def origin(self) -> str:
+        """Where browsers find the server, as far as the settings tell."""
+        host = "HOST" if self.host in ("", "0.0.0.0", "::") else f"[{self.host}]" if ":" in self.host else self.host  # noqa: S104
+        return self.base_url.rstrip("/") or f"http://{host}:{self.port or 'PORT'}"
+
+    @property
     def is_new(self) -> bool:
         """Whether nothing is installed here yet. Of a database that is named nobody knows before it is asked."""
         return not self.database and not (self.data / "sitting.db").exists()

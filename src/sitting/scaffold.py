@@ -5,10 +5,12 @@ from __future__ import annotations
 import keyword
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
 from . import errors
+from .applications import names
 
 _FILES = {
     "pyproject.toml": """\
@@ -177,6 +179,8 @@ def write(name: str, into: Path) -> list[Path]:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,30}", name) or keyword.iskeyword(name):
         raise errors.Misuse("An application's name is 2 to 31 of a-z, 0-9 and _, and starts with a letter.")
+    if find_spec(name) is not None or any(f".{name}." in known for known in names()):
+        raise errors.Misuse(f"There is a package or an application called '{name}' already. Choose another name.")
     folder = into / name
     if folder.exists():
         raise errors.Misuse(f"{folder} exists already.")

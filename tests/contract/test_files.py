@@ -157,6 +157,20 @@ def test_who_only_looks_finds_nothing_and_makes_nothing(tmp_path: Path, command:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("copy.zip", "copy.zip cannot be read: No such file"),
+        ("no/such", "no/such cannot be read: No such file"),
+        ("README.md", "This is neither a bundle nor a JSON export"),
+    ],
+)
+def test_what_is_no_export_is_told_as_that(tmp_path: Path, name: str, told: str) -> None:
+    there = Path(__file__).parents[2] / name
+    refused = run(tmp_path, "verify", str(there) if there.is_file() else name).exception
+    assert isinstance(refused, errors.Refusal) and refused.message.startswith(told)
+
+
 @pytest.mark.parametrize("kind", ["solve", "interview"])
 def test_a_session_is_erased_from_the_command_line(tmp_path: Path, kind: str) -> None:
     id = run(tmp_path, "open", kind, *(["candidate_name=Ada"] if kind == "interview" else [])).stdout.strip()
