@@ -211,7 +211,7 @@ def load(**overrides: object) -> Settings:
     except SettingsError as error:
         named = re.search(r'field "(\w+)"', str(error))
         name = f"SITTING_{named[1].upper()}" if named else "A setting"
-        raise errors.Misuse(f"{name} must be JSON.") from None
+        raise errors.Misuse(f'{name} must be JSON, with its quotes: ["a"], or {{"a": "b"}}.') from None
 
 
 def _guessed(name: str) -> str:

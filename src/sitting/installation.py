@@ -58,7 +58,7 @@ def applications(names: Sequence[str] = ()) -> tuple[App, ...]:
         try:
             app = getattr(import_module(module), attribute or "APP")
         except (ImportError, AttributeError) as error:
-            raise errors.Misuse(f"The application {name} cannot be loaded: {error}") from error
+            raise errors.Misuse(f"Cannot load the application {name}: {error}. Can Python find its module?") from error
         if not isinstance(app, App):
             raise errors.Misuse(f"{name} is not an App.")
         if app.name in found and found[app.name] is not app:

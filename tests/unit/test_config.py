@@ -41,8 +41,8 @@ def test_the_environment_is_read_and_overridden(monkeypatch: pytest.MonkeyPatch)
         ("SITTING_PORT", "70000", "SITTING_PORT: "),
         ("SITTING_SECRET", "hunter2", "SITTING_SECRET: must have at least 32 characters"),
         ("SITTING_BASE_URL", "sessions.example.org", "SITTING_BASE_URL: must begin with http:// or https://"),
-        ("SITTING_MODEL_ALIASES", "hunter2", "SITTING_MODEL_ALIASES must be JSON."),
-        ("SITTING_APPLICATIONS", "[hunter2", "SITTING_APPLICATIONS must be JSON."),
+        ("SITTING_MODEL_ALIASES", "hunter2", "SITTING_MODEL_ALIASES must be JSON, with its quotes"),
+        ("SITTING_APPLICATIONS", "[hunter2", "SITTING_APPLICATIONS must be JSON, with its quotes"),
     ],
 )
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
