@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,19 @@ def test_an_unknown_override_is_refused() -> None:
 )
 def test_the_address_of_the_database(database: str, url: str) -> None:
     assert Settings(data=Path("there"), database=database).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("settings", "origin"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"host": "0.0.0.0", "port": 0}, "http://HOST:PORT"),
+        ({"host": "::1", "port": 9000}, "http://[::1]:9000"),
+        ({"host": "0.0.0.0", "base_url": "https://sessions.example.org/"}, "https://sessions.example.org"),
+    ],
+)
+def test_where_browsers_find_the_server(settings: dict[str, Any], origin: str) -> None:
+    assert Settings(**settings).origin == origin
 
 
 @pytest.mark.parametrize(

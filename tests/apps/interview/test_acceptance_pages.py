@@ -97,6 +97,8 @@ def test_34_the_interviewers_pages_are_for_everybody(stage: Scene, ann: httpx.Cl
         f"/challenges/{own.json()['id']}", f"/challenges/{active['challenge_id']}", f"/interviews/{'0' * 8}",
     ]  # fmt: skip
     headers = {"Authorization": ann.headers["Authorization"]}
+    for shown, told in ((active, "Open for joining until"), (done, "Nobody joins any more.")):
+        assert told in ann.get(place(shown), headers=PAGE).text
     with browsing(browser, stage, headers, {}) as page:
         for path in pages:
             for_everybody(page, stage.served.url + path)
